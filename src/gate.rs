@@ -4,9 +4,11 @@ pub mod build;
 mod cell;
 mod counts;
 mod disturbed;
+mod dropped;
 mod in_progress;
 mod least;
 mod margins;
+mod measuring_lock;
 mod pace;
 mod same;
 pub mod selftest;
@@ -23,18 +25,10 @@ pub use margins::{Margin, MarginOverrides, Margins};
 pub use source::{Project, Source};
 pub use subject::{Arm, Subject, default_cells};
 
-use std::{
-    fs::{File, Permissions, TryLockError},
-    io,
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    thread,
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
     compare::overall,
-    output::print_note,
     record::{GATE_SCHEMA, Gate, GateTrials, Metric, Run, SameProgram, Side, Writer, write_gate},
     session::Session,
     start::{Settings, begin},
@@ -42,6 +36,7 @@ use crate::{
 use cell::{CellInProgress, Surroundings};
 use counts::Counter;
 use in_progress::{GateInProgress, Plan};
+use measuring_lock::MeasuringLock;
 use paceline_core::{
     clock::now, interrupt::interrupted, job::Workload, models::Entry, process::Program,
 };
@@ -107,7 +102,7 @@ pub struct Outcome {
 /// Returns the reason if nothing could be judged or recorded: [`Exit::Usage`] if the budget is too short for the fewest
 /// trials.
 pub fn gate(order: Order<'_>) -> Result<Outcome, GateError> {
-    let _turn = MeasuringLock::wait();
+    let _turn = MeasuringLock::wait()?;
     let start = now();
     let run = head_of_record(&order);
     let writer = Writer::create(&order.results, &run)?;
@@ -159,35 +154,6 @@ pub fn gate(order: Order<'_>) -> Result<Outcome, GateError> {
     };
     write_gate(&folder, &gate)?;
     Ok(Outcome { gate, folder })
-}
-
-/// A lock that lets one gate at a time measure on this machine: two would disturb each other.
-struct MeasuringLock(#[expect(dead_code, reason = "an open file holds its lock")] Option<File>);
-
-impl MeasuringLock {
-    /// Waits until no other gate measures, of any user. Without a place for a lock it does not wait.
-    fn wait() -> Self {
-        let path = std::env::temp_dir().join("paceline-gate.lock");
-        // Another user's file can be opened and locked, but not created again.
-        let create = || -> io::Result<File> {
-            let file = File::create(&path)?;
-            file.set_permissions(Permissions::from_mode(0o644))?;
-            Ok(file)
-        };
-        let file = File::open(&path).or_else(|_| create()).ok();
-        // Tests run in parallel and do not measure speed.
-        if let Some(file) = file.as_ref().filter(|_| !disturbed::load_is_allowed()) {
-            let mut told = false;
-            while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && !interrupted() {
-                if !told {
-                    print_note("another gate measures on this machine: waiting for it");
-                }
-                told = true;
-                thread::sleep(Duration::from_millis(200));
-            }
-        }
-        MeasuringLock(file)
-    }
 }
 
 fn head_of_record(order: &Order<'_>) -> Run {

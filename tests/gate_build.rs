@@ -249,6 +249,16 @@ fn a_change_of_the_same_length_within_the_second_of_the_commit_is_seen() {
 }
 
 #[test]
+fn a_name_that_is_a_branch_and_a_tag_is_neither() {
+    let tiny = Tiny::new();
+    tiny.git(&["tag", "main"]);
+    tiny.git(&["config", "core.warnAmbiguousRefs", "false"]);
+    let said = usage(tiny.build("main"));
+    assert!(said.starts_with("`main` has several meanings to git: write "), "{said}");
+    tiny.build("heads/main").unwrap();
+}
+
+#[test]
 fn what_git_calls_a_revision_is_never_taken_for_dependencies() {
     let tiny = Tiny::new();
     let first = tiny.git(&["rev-parse", "HEAD"]);

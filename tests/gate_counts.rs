@@ -101,15 +101,19 @@ fn a_process_that_crashes_while_it_is_counted_is_in_no_other_count() {
     }
     let breaks =
         ".closure(\"breaks\", || || assert!(std::env::args().all(|word| word != \"__count\")))";
-    let repository = repository(&format!("{breaks}{CELLS}"));
-    repository.write("src/lib.rs", &format!("{WORK}{LISTS}\npub fn other() {{}}\n"));
+    let repository = repository(&format!("{breaks}.closure(\"ends\", || || ends()){CELLS}"));
+    repository.write("src/lib.rs", &format!("{WORK}{LISTS}\npub fn ends() {{}}\n"));
     repository.commit();
     let changed = WORK.replace("0..n", "0..n + n / 1_000");
-    repository.write("src/lib.rs", &format!("{changed}{LISTS}"));
+    // As a program ends whose paceline does not count yet.
+    let ends = "if std::env::args().any(|word| word == \"__count\") { std::process::exit(2) }";
+    repository.write("src/lib.rs", &format!("{changed}{LISTS}\npub fn ends() {{ {ends} }}\n"));
     repository.commit();
     let (code, gate) = counted(&repository, "instructions", &[]);
     let breaks = cell(&gate, "breaks", Metric::Instructions);
     assert_eq!((breaks.state, code), (State::Failed, Some(3)), "{breaks:?}");
+    let ends = cell(&gate, "ends", Metric::Instructions);
+    assert_eq!(ends.state, State::Failed, "{ends:?}");
     let spin = cell(&gate, "spin", Metric::Instructions);
     assert!(spin.counts.as_ref().unwrap().is_exact(), "{spin:?}");
     assert_eq!(spin.verdict, Some(Verdict::NotRegressed), "{spin:?}");
@@ -169,6 +173,12 @@ fn a_head_that_widens_its_own_margins_is_judged_by_those_of_the_base() {
     assert_eq!((code, gate.verdict), (Some(4), Overall::Regressed), "{}", gate.summary);
     let named = gate.notes.iter().any(|note| note.contains("90 %"));
     assert!(named, "{:?}", gate.notes);
+    // A file that the head can change is used where that is asked for, and said.
+    let config = ["--filter", "lists", "--config", "gate.toml"];
+    let (code, gate) = counted(&repository, "allocations", &config);
+    assert_eq!((code, gate.cells[0].margin), (Some(0), 0.9), "{}", gate.summary);
+    let said = "the base has other margins, which do not count: lists 3 % and 5 % instead of 90 %";
+    assert!(gate.notes.iter().any(|note| note.starts_with(said)), "{:?}", gate.notes);
 }
 
 #[test]

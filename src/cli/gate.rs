@@ -86,6 +86,7 @@ fn gate_once(asked: &GateArguments) -> Result<u8, CliError> {
     }
     let models = chosen(&asked.of.model)?;
     let names: Vec<String> = subjects.iter().map(Subject::name).collect();
+    margins.check(&names).map_err(usage)?;
     let mut order = order(asked, subjects, sides, program, margins, (&workloads, models));
     let notes = others.iter().filter_map(|(whose, other)| {
         let unlike = other.unlike(&order.margins, &names)?;
@@ -93,7 +94,7 @@ fn gate_once(asked: &GateArguments) -> Result<u8, CliError> {
             "{whose} has other margins, which do not count: {unlike}; --config FILE uses those of a file"
         ))
     });
-    order.notes = notes.collect();
+    order.notes = notes.chain(project.other_bench(&base, &head)?).collect();
     finish(asked, order)
 }
 
@@ -185,9 +186,6 @@ fn effective_margins(
     base: &Source,
     head: &Source,
 ) -> Result<(Margins, Others), CliError> {
-    if asked.config.is_some() {
-        return Ok((margins(asked)?, vec![]));
-    }
     let overrides = overrides(asked);
     let of = |source: &Source| -> Result<Margins, CliError> {
         let text = project.file_of(source, MARGINS)?;
@@ -196,6 +194,11 @@ fn effective_margins(
         Margins::of_text(file, &overrides)
             .map_err(|why| usage(format!("{why}; mend it, or give --config FILE")))
     };
+    if asked.config.is_some() {
+        // The base's may be broken: that is a reason to give a file.
+        let of_base = of(base).ok().filter(|_| !base.is_built());
+        return Ok((margins(asked)?, of_base.map(|of| ("the base", of)).into_iter().collect()));
+    }
     let mut others = Vec::new();
     if !head.is_built() {
         others.push(("the head", of(head)?));

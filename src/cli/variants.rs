@@ -13,7 +13,7 @@ use super::{
     ready, usage,
 };
 use crate::{
-    gate::{Arm, Project},
+    gate::{Arm, Project, Subject},
     record::{Metric, Side},
 };
 
@@ -59,5 +59,6 @@ pub(super) fn run(asked: &GateArguments, path: &Path) -> Result<u8, CliError> {
         ));
     }
     let subjects = subjects(asked, &[], false, cells.with_head)?;
+    margins.check(&subjects.iter().map(Subject::name).collect::<Vec<_>>()).map_err(usage)?;
     finish(asked, order(asked, subjects, sides, program, margins, (&[], vec![])))
 }

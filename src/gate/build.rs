@@ -4,18 +4,22 @@
 mod build_cache;
 mod cargo;
 mod error;
+mod side_folder;
 mod tool;
 mod worktree;
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
 };
 
 use build_cache::{BuildCache, hash_of};
 pub use error::{Exit, GateError};
+use side_folder::SideFolder;
 pub(in crate::gate) use tool::{Tool, ToolOutput};
-use worktree::{Checkouts, hold};
+use worktree::{Checkouts, make_sides};
 
 use super::source::{BuildTarget, Kind, Layout, Pin, Project, Source, Spot};
 use crate::record::Side;
@@ -105,7 +109,7 @@ impl Project {
         let hash = hash_of(path).map_err(|error| GateError::reading(path, &error))?;
         let programs = BuildCache::in_folder(&gate);
         let key = format!("{hash}-copy");
-        if let Some((program, hash)) = programs.find(&key) {
+        if let Some((program, hash)) = programs.find(&key).filter(|(_, found)| *found == hash) {
             return Ok(Built { program, side: side(source, hash), cached: true, folder: None });
         }
         let (program, hash) = programs.put(&key, path, &source.about)?;
@@ -130,32 +134,47 @@ impl Layout {
         progress: &dyn Fn(&str),
     ) -> Result<Built, GateError> {
         let gate = self.gate();
+        self.check_cache()?;
         let who = who(source);
         let spot = self.spot(checkout, &who)?;
         let lent = self.lent_lock(checkout, &spot)?;
         let key = build_cache::key(self, checkout, &spot, pins, lent.as_deref(), copy)?;
         let programs = BuildCache::in_folder(&gate);
-        let top = self.sides().join(&key[..16]);
+        let keeps = self.needs_folder();
+        let side_folder = if keeps {
+            let sides = self.sides();
+            let claimed = make_sides(&sides).and_then(|()| SideFolder::claim(&sides, &key));
+            claimed.map_err(|error| GateError::writing(&sides, &error))?
+        } else {
+            SideFolder::at(&self.sides(), &key, 0)
+        };
+        let (key, top) = (&side_folder.key, &side_folder.top);
         let place = top.join(self.below_root());
         let ready = |(program, hash), cached| {
             let mut side = side(source, hash);
             if lent.is_some() {
                 side.about.push_str(", which has no Cargo.lock and was built with the one here");
             }
-            let folder = self.needs_folder().then(|| place.join(&spot.package));
+            let folder = keeps.then(|| place.join(&spot.package));
             Built { program, side, cached, folder }
         };
-        let find = || {
-            hold(&top);
-            programs.find(&key).filter(|_| !self.needs_folder() || place.is_dir())
+        let cached = || -> Result<Option<Built>, GateError> {
+            let Some(found) = programs.find(key) else { return Ok(None) };
+            if keeps {
+                if !side_folder.has_clean_copy() {
+                    return Ok(None);
+                }
+                side_folder.restore()?;
+            }
+            Ok(Some(ready(found, true)))
         };
-        if let Some(found) = find() {
-            return Ok(ready(found, true));
+        if let Some(found) = cached()? {
+            return Ok(found);
         }
         let checkouts = Checkouts::enter(self, progress)?;
         // The gate that held the checkouts may have built the same source.
-        if let Some(found) = find() {
-            return Ok(ready(found, true));
+        if let Some(found) = cached()? {
+            return Ok(found);
         }
         let worktree = checkouts.check_out(checkout, &place)?;
         let folder = worktree.folder.join(&spot.package);
@@ -164,14 +183,33 @@ impl Layout {
             let path = root.join("Cargo.lock");
             fs::write(&path, lent).map_err(|error| GateError::writing(&path, &error))?;
         }
+        let locked = lent.is_none() && root.join("Cargo.lock").is_file();
+        if locked {
+            cargo::update_lock(self, (&folder, &root), &who)?;
+        }
         cargo::set(self, &root, pins, progress)?;
-        let built = cargo::build(self, (&folder, &root), &who, progress)?;
-        let made = programs.put(&key, &built, &source.about)?;
-        if self.needs_folder() {
-            hold(&top);
-            worktree.keep();
+        let built = cargo::build(self, (&folder, &root), &who, locked, progress)?;
+        let made = programs.put(key, &built, &source.about)?;
+        if keeps {
+            worktree.keep().map_err(|error| GateError::writing(top, &error))?;
+            side_folder.save()?;
         }
         Ok(ready(made, false))
+    }
+
+    /// Returns an error if git tracks files of the cache: a commit could then bring a base of its own.
+    fn check_cache(&self) -> Result<(), GateError> {
+        let target = self.target.canonicalize().unwrap_or_else(|_| self.target.clone());
+        let Ok(inside) = target.strip_prefix(&self.repository) else { return Ok(()) };
+        let gate = inside.join("gate");
+        let git = self.git().args([OsStr::new("ls-files"), OsStr::new("--"), gate.as_os_str()]);
+        if git.run()?.out.is_empty() {
+            return Ok(());
+        }
+        let gate = gate.display();
+        Err(GateError::usage(format!(
+            "git tracks files in {gate}, where the gate keeps what it has built: `git rm -r --cached {gate}`, and ignore it"
+        )))
     }
 
     /// Returns whether the built program may read files or start programs of the project while it is measured.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    disturbed::Moment,
+    disturbed::{Idle, Moment, head_does_not_wait},
     pace::{self, Cost},
     staging::StagingArea,
     subject::{Arm, Subject},
@@ -74,6 +74,8 @@ pub(super) struct CellInProgress<'a> {
     /// The reason of each side's first crash.
     first_crash: [Option<String>; 3],
     tried: u32,
+    /// What each side did while others ran, over all trials, with the pilot.
+    idle: [Idle; 3],
 }
 
 impl<'a> CellInProgress<'a> {
@@ -98,6 +100,7 @@ impl<'a> CellInProgress<'a> {
             in_a_row: [0; 3],
             first_crash: [const { None }; 3],
             tried: 0,
+            idle: [Idle::default(); 3],
             subject,
         }
     }
@@ -250,18 +253,20 @@ impl<'a> CellInProgress<'a> {
         let of_cell = self.name.bytes().fold(around.seed, |seed, byte| mix(seed ^ u64::from(byte)));
         let seed = mix(of_cell.wrapping_add(number as u64).wrapping_add(u64::from(pilot) << 32));
         let gone = |error: HostError| format!("the echo server: {error}");
-        let before = around.session.mark(self.subject.connects()).map_err(gone)?;
+        let before = around.session.mark(false).map_err(gone)?;
         let start = Moment::now(before.server_cpu);
         let Surroundings { arms, session, patience, .. } = around;
-        let (outcome, started) = trial(&self.subject, arms, session, self.pace, seed, *patience);
+        let outcome = trial(&self.subject, arms, session, self.pace, seed, *patience);
         if interrupted() {
             return Ok(None);
         }
         let after = around.session.mark(false).map_err(gone)?;
-        let disturbed = Moment::now(after.server_cpu + started).disturbed_since(&start);
-        let overflow = around.session.since(&before).err().map(|error| error.to_string());
+        let ended = Moment::now(after.server_cpu + outcome.started);
+        for (all, of_trial) in self.idle.iter_mut().zip(outcome.idle) {
+            all.add(of_trial.unwrap_or_default());
+        }
         let (mut sides, mut lost) = (vec![], vec![]);
-        for (side, of) in outcome.into_iter().enumerate() {
+        for (side, of) in outcome.sides.into_iter().enumerate() {
             match of {
                 Ok(shown) => sides.push(shown),
                 Err(error) => lost.push(Lost { side, error }),
@@ -273,7 +278,8 @@ impl<'a> CellInProgress<'a> {
         let crashed = [BASE, HEAD, COPY].map(|side| lost.iter().any(|lost| lost.side == side));
         // A crash is never a disturbance, so the machine is not consulted.
         let crash = lost.first().map(ToString::to_string);
-        let disturbed = disturbed.or(overflow).filter(|_| crash.is_none());
+        let disturbed = ended.disturbed_since(&start).or(outcome.overflow);
+        let disturbed = disturbed.filter(|_| crash.is_none());
         around.trials.write(&GateTrial {
             cell: self.name.clone(),
             trial: number as u32,
@@ -326,6 +332,11 @@ impl<'a> CellInProgress<'a> {
             base + copy,
             2 * trials
         ))
+    }
+
+    /// Returns why the head's figures are not its own, if they are not.
+    pub(super) fn head_does_not_wait(&self) -> Option<String> {
+        head_does_not_wait(self.idle)
     }
 
     /// Returns why it has too few trials, if crashes are the reason.

@@ -4,8 +4,9 @@
 //! power of ten: as many as fit into a slice, and more if these execute few instructions.
 
 use std::{
-    env, fs, io,
-    os::unix::fs::DirBuilderExt,
+    env,
+    fs::{self, File},
+    io,
     path::PathBuf,
     thread,
     time::{Duration, Instant},
@@ -15,7 +16,7 @@ use super::{
     cell::{CellInProgress, Counted},
     in_progress::GateInProgress,
     margins::Margin,
-    staging::{PREFIX, clear_left, private_name},
+    staging::{PREFIX, clear_left, create_private, private_name},
     subject::{Arm, Subject},
     trial::{BASE, HEAD, SIDES},
 };
@@ -54,8 +55,8 @@ pub(super) struct Counter {
     arms: [Arm; 2],
     allocations: AllocationCounters,
     patience: Duration,
-    /// A folder for the files of valgrind, which is deleted on drop; `None` if it could not be created.
-    folder: Option<PathBuf>,
+    /// A folder for the files of valgrind, which is deleted on drop, and its lock; `None` if it could not be created.
+    folder: Option<(PathBuf, File)>,
 }
 
 impl Counter {
@@ -67,12 +68,12 @@ impl Counter {
         let folder = env::temp_dir();
         clear_left(&folder, PREFIX);
         let folder = folder.join(private_name());
-        let made = fs::DirBuilder::new().mode(0o700).create(&folder);
+        let made = create_private(&folder);
         Counter {
             arms: [arms[BASE].clone(), arms[HEAD].clone()],
             allocations,
             patience: patience * SLOWER,
-            folder: made.is_ok().then_some(folder),
+            folder: made.ok().map(|lock| (folder, lock)),
         }
     }
 
@@ -84,7 +85,7 @@ impl Counter {
         {
             return Err((State::Refused, why));
         }
-        let told = |side: usize| move |error: NoCount| told(side, &error);
+        let told = |side: usize| move |error: NoCount| told(side, error);
         let mut calls = 10_u64.pow(fit.clamp(1, MOST_CALLS).ilog10());
         if metric == Metric::Instructions {
             calls = self.enough(subject, calls, deadline).map_err(told(BASE))?;
@@ -216,7 +217,7 @@ impl Counter {
 
     /// Returns the folder of a side for valgrind's files, without those of a process that failed.
     fn empty_folder(&self, side: usize) -> io::Result<PathBuf> {
-        let folder = self.folder.as_deref();
+        let folder = self.folder.as_ref().map(|(folder, _)| folder);
         let folder = folder.ok_or_else(|| io::Error::other("no temporary folder could be made"))?;
         let folder = folder.join(side.to_string());
         let _ = fs::remove_dir_all(&folder);
@@ -227,7 +228,7 @@ impl Counter {
 
 impl Drop for Counter {
     fn drop(&mut self) {
-        if let Some(folder) = &self.folder {
+        if let Some((folder, _)) = &self.folder {
             let _ = fs::remove_dir_all(folder);
         }
     }
@@ -258,9 +259,11 @@ fn uncountable(why: &str) -> NoCount {
 }
 
 /// Returns the end of a cell of which a side could not be counted.
-fn told(side: usize, error: &NoCount) -> (State, String) {
+fn told(side: usize, error: NoCount) -> (State, String) {
     let error = match error {
         NoCount::Late => return late(),
+        // Where the base counts, the head does not end so because of its version.
+        NoCount::Failed(error) if side == BASE => error.or_of_old_version(),
         NoCount::Failed(error) => error,
     };
     let state = match error {

@@ -25,6 +25,8 @@ const CHANCE: f64 = 6.0;
 const STOLEN: f64 = 0.1;
 /// The greatest share of one CPU's time that other programs may use.
 const OTHERS: f64 = 0.4;
+/// The greatest share of a CPU that a head may use more than the base while others run.
+const NOT_WAITING: f64 = 0.2;
 /// The greatest difference between clocks over a trial.
 const APART: Duration = Duration::from_millis(50);
 
@@ -74,19 +76,65 @@ impl Moment {
     }
 }
 
+/// The CPU time that a side used while others had their turns, and how long these took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Idle {
+    pub(super) cpu: Duration,
+    pub(super) wall: Duration,
+}
+
+impl Idle {
+    /// Adds another trial's.
+    pub(super) fn add(&mut self, more: Idle) {
+        self.cpu += more.cpu;
+        self.wall += more.wall;
+    }
+}
+
+/// Returns why a head is not measured fairly, if it is not: it goes on while it should wait, and slows the base and its copy
+/// as much as itself. A base that does so as well is slowed like its head.
+pub(super) fn head_does_not_wait([base, head, copy]: [Idle; 3]) -> Option<String> {
+    let usual = base.cpu.max(copy.cpu);
+    let chance = Duration::from_nanos((CHANCE * TICK_NS) as u64);
+    let more = head.cpu.saturating_sub(usual);
+    (more > head.wall.mul_f64(NOT_WAITING) + chance).then(|| {
+        let percent = |of: Duration| 100.0 * of.div_duration_f64(head.wall);
+        format!(
+            "head: it used {:.0} % of a CPU while the others ran, and the base {:.0} %: it goes on in the background, and slows them down",
+            percent(head.cpu),
+            percent(usual)
+        )
+    })
+}
+
+/// Returns a process's fields of `/proc/PID/stat` that follow its name.
+fn stat(pid: &str) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name is in parentheses and may contain anything.
+    Some(stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect())
+}
+
+fn ticks(fields: &[String]) -> u64 {
+    fields.iter().filter_map(|field| field.parse::<u64>().ok()).sum()
+}
+
+/// Returns the CPU time of a process so far, without its children; `None` if the system does not tell.
+pub(super) fn cpu_of(id: u32) -> Option<Duration> {
+    let used = ticks(stat(&id.to_string())?.get(11..13)?);
+    Some(Duration::from_nanos(used * TICK_NS as u64))
+}
+
 /// Returns the CPU time of all processes of these process groups but their leaders, ended children included.
 pub(super) fn cpu_of_children(leaders: &[u32]) -> Duration {
-    let ticks = |pid: &str| -> Option<u64> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The program's name is in parentheses and may contain anything.
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let of_child = |pid: &str| -> Option<u64> {
+        let fields = stat(pid)?;
         let group: u32 = fields.get(2)?.parse().ok()?;
         let child = leaders.contains(&group) && pid.parse() != Ok(group);
-        let used = fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok());
-        child.then(|| used.sum())
+        let used = ticks(fields.get(11..15)?);
+        child.then_some(used)
     };
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let sum: u64 = all.filter_map(|entry| ticks(entry.file_name().to_str()?)).sum();
+    let sum: u64 = all.filter_map(|entry| of_child(entry.file_name().to_str()?)).sum();
     Duration::from_nanos(sum * TICK_NS as u64)
 }
 
@@ -156,6 +204,24 @@ mod tests {
         leader.wait().unwrap();
         assert!(seen > Duration::from_millis(50), "{seen:?}");
         assert_eq!(cpu_of_children(&[leader.id()]), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_head_that_computes_while_others_run_is_told_apart_from_one_that_waits() {
+        let of = |cpu: u64| Idle { cpu: Duration::from_millis(cpu), wall: Duration::from_secs(1) };
+        let fair = |base, head, copy| head_does_not_wait([of(base), of(head), of(copy)]);
+        assert_eq!(fair(0, 0, 0), None);
+        assert_eq!((fair(0, 260, 0), fair(900, 1100, 950)), (None, None));
+        let why = fair(30, 970, 20).unwrap();
+        assert!(why.contains("97 % of a CPU while the others ran, and the base 3 %"), "{why}");
+        assert!(fair(0, 261, 0).is_some());
+        // A few ticks are chance.
+        let short = |cpu| Idle { wall: Duration::from_millis(10), ..of(cpu) };
+        assert_eq!(head_does_not_wait([short(0), short(60), short(0)]), None);
+        let mut sum = of(3);
+        sum.add(of(4));
+        assert_eq!((sum.cpu, sum.wall), (Duration::from_millis(7), Duration::from_secs(2)));
+        assert!(cpu_of(std::process::id()).is_some() && cpu_of(u32::MAX).is_none());
     }
 
     #[test]

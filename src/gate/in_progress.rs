@@ -328,6 +328,9 @@ impl GateInProgress<'_, '_> {
             }
             None if metric.is_count() => (State::Ok, None),
             None if going.head_crashes().is_some() => (State::Failed, going.head_crashes()),
+            None if going.head_does_not_wait().is_some() => {
+                (State::Failed, going.head_does_not_wait())
+            }
             None if log_ratios.len() >= pace::FEWEST as usize => (State::Ok, None),
             None => too_few(going, metric, log_ratios.len()),
         };
@@ -375,11 +378,8 @@ fn too_few(going: &CellInProgress<'_>, metric: Metric, have: usize) -> (State, O
         return (State::Skipped, Some(why));
     }
     if going.trials.len() > have {
-        let what = metric.name();
-        let why = format!(
-            "adds too little {what} to measure: choose a larger scale, or leave the metric out"
-        );
-        return (State::Refused, Some(why));
+        let have = [BASE, HEAD].map(|side| going.figures(metric, side).len());
+        return pace::without_figures(metric, have);
     }
     (
         State::Skipped,

@@ -91,7 +91,7 @@ impl Tried {
         models: &[ModelRecord],
         (pin, patience): (bool, Duration),
     ) -> Result<Option<Self>, String> {
-        let _turn = super::MeasuringLock::wait();
+        let _turn = super::MeasuringLock::wait()?;
         let mut session = Session::start(program.clone(), models)?;
         if pin {
             session.pin_hosts()?;

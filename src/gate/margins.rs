@@ -133,11 +133,28 @@ impl Margins {
         Ok(Margins { of_all, of_some })
     }
 
-    /// Returns the margins of a cell: later entries of the file override earlier ones.
+    /// Returns the margins of a cell: later entries of the file override earlier ones. Those that do not go together,
+    /// which [`check`](Self::check) names, are the defaults.
     #[must_use]
     pub fn of(&self, cell: &str) -> Margin {
-        let found = self.of_some.iter().filter(|(pattern, _)| pattern.is_match(cell));
-        found.fold(self.of_all, |under, (_, given)| given.over(under).unwrap_or(under))
+        self.try_of(cell).unwrap_or_default()
+    }
+
+    fn try_of(&self, cell: &str) -> Result<Margin, String> {
+        let mut found = self.of_some.iter().filter(|(pattern, _)| pattern.is_match(cell));
+        found.try_fold(self.of_all, |under, (_, given)| given.over(under))
+    }
+
+    /// Checks the margins of each cell.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence for the first cell whose entries do not go together.
+    pub fn check(&self, cells: &[String]) -> Result<(), String> {
+        cells.iter().try_for_each(|cell| match self.try_of(cell) {
+            Ok(_) => Ok(()),
+            Err(why) => Err(format!("the margins of {cell} do not go together: {why}")),
+        })
     }
 }
 
@@ -212,6 +229,17 @@ mod tests {
             Margin { margin: 0.04, clear: 0.08, layout_sd: 0.01, ..Margin::default() }
         );
         assert_eq!(margins.of("my-echo/x"), margins.of("x"), "a name is matched as a whole");
+    }
+
+    #[test]
+    fn entries_of_a_cell_that_do_not_go_together_are_an_error_and_not_the_wider_of_them() {
+        let wide = "[[cell]]\nname = '.*'\nmargin = \"8%\"\nclear_margin = \"10%\"\n";
+        let text = format!("{wide}[[cell]]\nname = 'x'\nclear_margin = \"5%\"\n");
+        let margins = read(&text, &MarginOverrides::default()).unwrap();
+        assert_eq!(margins.check(&["y".into()]), Ok(()));
+        let why = margins.check(&["y".into(), "x".into()]).unwrap_err();
+        assert!(why.starts_with("the margins of x do not go together: "), "{why}");
+        assert_eq!(margins.of("x"), Margin::default());
     }
 
     #[test]

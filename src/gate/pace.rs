@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     compare::bar,
-    record::{Metric, SideFigures},
+    record::{Metric, SideFigures, State},
     stats::{Trimmed, slices, variance_parts},
 };
 
@@ -146,6 +146,21 @@ pub(super) fn trials(cells: &[(u32, Duration)], left: Duration) -> Vec<u32> {
     at(most).map(|(trials, _)| trials).collect()
 }
 
+/// Returns how a metric ends whose trials have no ratio, by the number of figures of base and head. If one side has
+/// figures, the loss of the other's must not pass unseen.
+pub(super) fn without_figures(metric: Metric, [base, head]: [usize; 2]) -> (State, Option<String>) {
+    let what = metric.name();
+    let fewest = FEWEST as usize;
+    if base.max(head) < fewest {
+        let why = format!(
+            "adds too little {what} to measure: choose a larger scale, or leave the metric out"
+        );
+        return (State::Refused, Some(why));
+    }
+    let has = if base > head { "base" } else { "head" };
+    (State::Skipped, Some(format!("only the {has} has figures of {what} in {fewest} trials")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,5 +214,16 @@ mod tests {
             same.trial > 0.0 && (same.trial - slower.trial).abs() < 1e-9,
             "{same:?} {slower:?}"
         );
+    }
+
+    #[test]
+    fn a_metric_of_which_one_side_has_figures_does_not_pass_unseen() {
+        let of = |figures| without_figures(Metric::P99, figures);
+        assert_eq!(of([0, 4]).0, State::Refused);
+        for (figures, has) in [([40, 0], "base"), ([4, 40], "head")] {
+            let (state, why) = of(figures);
+            assert_eq!(state, State::Skipped);
+            assert!(why.as_ref().unwrap().starts_with(&format!("only the {has} has")), "{why:?}");
+        }
     }
 }

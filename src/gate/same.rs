@@ -52,6 +52,41 @@ impl Project {
     }
 }
 
+impl Project {
+    /// Returns a sentence if the head has another bench than the base: a cell may do other work under the same name.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if git fails, or a side has no such package.
+    pub fn other_bench(&self, base: &Source, head: &Source) -> Result<Option<String>, GateError> {
+        let (Kind::Tree { checkout: from, .. }, Kind::Tree { checkout: to, .. }) =
+            (&base.kind, &head.kind)
+        else {
+            return Ok(None);
+        };
+        let layout = self.layout()?;
+        let bench = &layout.bench;
+        let content = |checkout: &str, name: &str| -> Result<String, GateError> {
+            let place = layout.spot(checkout, name)?.package.join(bench);
+            let object = format!("{checkout}:{}", place.display());
+            let git = layout.git().args(["rev-parse", "--verify", "--quiet", &object]);
+            Ok(git.run()?.line().to_owned())
+        };
+        let (one, other) = (content(from, &base.name)?, content(to, &head.name)?);
+        if one == other || layout.is_paceline() {
+            return Ok(None);
+        }
+        // A bench that is a file elsewhere, or that the base does not have, has no files to name.
+        let files = changed(layout, &one, &other).unwrap_or_default();
+        let files: Vec<String> =
+            files.iter().map(|file| bench.join(file).display().to_string()).collect();
+        let what = if files.is_empty() { bench.display().to_string() } else { named(&files) };
+        Ok(Some(format!(
+            "the head has another {what}, so its cells may do other work under the same names"
+        )))
+    }
+}
+
 /// Returns the programs of a side that its bench names, such as `target/release/my-tool`.
 fn started(built: &Built) -> Result<BTreeMap<OsString, Vec<u8>>, GateError> {
     let places = built.folder.iter().flat_map(|folder| folder.ancestors());

@@ -167,7 +167,12 @@ impl Project {
         let Kind::Tree { checkout, .. } = &source.kind else { return Ok(None) };
         let layout = self.layout()?;
         let Ok(inside) = self.folder.strip_prefix(&layout.repository) else { return Ok(None) };
-        layout.text_of(checkout, &inside.join(name))
+        // The package may have moved since.
+        let folder = match inside.strip_prefix(&layout.package_inside) {
+            Ok(below) => layout.spot(checkout, &source.name)?.package.join(below),
+            Err(_) => inside.to_path_buf(),
+        };
+        layout.text_of(checkout, &folder.join(name))
     }
 
     /// Returns whether it is paceline itself, whose cells are known before it is built.
@@ -236,8 +241,14 @@ impl Project {
 
 /// Returns the commit that `text` means to git.
 fn revision(layout: &Layout, text: &str) -> Result<Option<String>, GateError> {
-    let git = layout.git().args(["rev-parse", "--verify", "--quiet"]);
+    let git = layout.git().args(["-c", "core.warnAmbiguousRefs=true", "rev-parse", "--verify"]);
     let said = git.args(["--end-of-options", &format!("{text}^{{commit}}")]).run()?;
+    // Of a branch and a tag of one name, git takes the tag, which may be of another commit.
+    if said.err.iter().any(|line| line.starts_with("warning: refname '")) {
+        return Err(GateError::usage(format!(
+            "`{text}` has several meanings to git: write heads/{text} for the branch, tags/{text} for the tag, or the commit"
+        )));
+    }
     Ok((said.ok && !said.line().is_empty()).then(|| said.line().to_owned()))
 }
 

@@ -5,7 +5,8 @@
 //! have pages of one size, and fresh copies turn the rest into noise that the trials average.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File, TryLockError},
     hash::{BuildHasher, RandomState},
     io,
     os::unix::fs::DirBuilderExt,
@@ -30,8 +31,8 @@ const STAY: Duration = Duration::from_secs(3);
 /// A folder with a copy of each side's program. It is deleted on drop.
 pub(super) struct StagingArea {
     sources: Vec<Arm>,
-    /// `None` if there is no place for copies: programs are then measured in place.
-    folder: Option<PathBuf>,
+    /// The folder and its lock; `None` if there is no place for copies: programs are then measured in place.
+    folder: Option<(PathBuf, File)>,
     copied: Instant,
 }
 
@@ -43,8 +44,9 @@ impl StagingArea {
         let mut stage = StagingArea { sources: arms.to_vec(), folder: None, copied: now() };
         for place in places.iter().filter(|place| place.is_dir()) {
             clear_left(place, PREFIX);
-            stage.folder = Some(place.join(&name));
-            let runs = stage.create().is_ok()
+            let folder = place.join(&name);
+            stage.folder = create_private(&folder).ok().map(|lock| (folder, lock));
+            let runs = stage.folder.is_some()
                 && stage.copy().is_ok()
                 && stage.arms()[0].program.host_of_custom_cells().is_ok();
             if runs {
@@ -57,7 +59,7 @@ impl StagingArea {
 
     /// Returns the programs to run.
     pub(super) fn arms(&self) -> Vec<Arm> {
-        let Some(folder) = &self.folder else { return self.sources.clone() };
+        let Some((folder, _)) = &self.folder else { return self.sources.clone() };
         let staged = |(side, arm): (usize, &Arm)| Arm {
             program: arm.program.copy_at(at(folder, side)),
             ..arm.clone()
@@ -73,14 +75,8 @@ impl StagingArea {
         }
     }
 
-    /// Creates the folder, which only this user can read. An existing one is not ours.
-    fn create(&self) -> io::Result<()> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        fs::DirBuilder::new().mode(0o700).create(folder)
-    }
-
     fn copy(&mut self) -> io::Result<()> {
-        let Some(folder) = &self.folder else { return Ok(()) };
+        let Some((folder, _)) = &self.folder else { return Ok(()) };
         for (side, Arm { program, .. }) in self.sources.iter().enumerate() {
             let place = at(folder, side);
             let aside = place.with_extension("new");
@@ -92,7 +88,7 @@ impl StagingArea {
     }
 
     fn clear(&mut self) {
-        if let Some(folder) = self.folder.take() {
+        if let Some((folder, _lock)) = self.folder.take() {
             let _ = fs::remove_dir_all(folder);
         }
     }
@@ -111,18 +107,34 @@ pub(super) fn private_name() -> String {
     format!("{PREFIX}{}-{secret:016x}", process::id())
 }
 
-/// Removes what killed gates left: what has this prefix and the id of a process that no longer exists. Folders of other
-/// users cannot be removed, and stay.
+/// Creates a folder that only this user can read, and locks it: while the file returned is open, no gate takes it for a
+/// killed one's. An existing folder is not ours.
+pub(super) fn create_private(folder: &Path) -> io::Result<File> {
+    fs::DirBuilder::new().mode(0o700).create(folder)?;
+    let lock = File::open(folder)?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+/// Removes what killed gates left: what has this prefix and the id of a process that no longer exists, and is not locked:
+/// the process may exist in another container. Folders of other users cannot be removed, and stay.
 pub(super) fn clear_left(place: &Path, prefix: &str) {
     for entry in fs::read_dir(place).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let id = name.to_str().and_then(|name| name.strip_prefix(prefix)?.split(['-', '.']).next());
         let id = id.and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
-        if id.is_some_and(|id| test_kill_process(id) == Err(Errno::SRCH)) {
-            let path = entry.path();
+        let path = entry.path();
+        if id.is_some_and(|id| test_kill_process(id) == Err(Errno::SRCH)) && !is_locked(&path) {
             let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(path));
         }
     }
+}
+
+fn is_locked(folder: &Path) -> bool {
+    // A pipe would be waited for.
+    folder.is_dir()
+        && File::open(folder)
+            .is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 fn at(folder: &Path, side: usize) -> PathBuf {
@@ -173,7 +185,10 @@ mod tests {
         for folder in [&left, &used, &other] {
             fs::create_dir(folder).unwrap();
         }
+        // Of a process that is not seen from here, as in another container.
+        let unseen = place.path().join(format!("{PREFIX}{}-1", ended.id()));
+        let _lock = create_private(&unseen).unwrap();
         clear_left(place.path(), PREFIX);
-        assert!(!left.exists() && used.exists() && other.exists());
+        assert!(!left.exists() && used.exists() && other.exists() && unseen.exists());
     }
 }

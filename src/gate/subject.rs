@@ -69,9 +69,9 @@ impl Subject<'_> {
         let HostError::Fault(Fault::Failed(why)) = error else { return false };
         match self {
             Subject::Jobs(_) => {
-                ["no model is called", "unknown step `", "unknown key `", "not a request"]
-                    .iter()
-                    .any(|words| why.contains(words))
+                let words =
+                    ["no model is called", "unknown step `", "unknown key `", "not a request"];
+                !why.starts_with("panicked") && words.iter().any(|words| why.contains(words))
             }
             Subject::Own(name) => *why == format!("no cell is called `{name}`"),
         }
@@ -177,6 +177,13 @@ mod tests {
         for why in ["panicked: not a request", "no cell is called `other`", "unknown key `a`"] {
             assert!(!failed(why), "{why}");
         }
+        let workloads = paceline_core::workloads::built_in();
+        let jobs =
+            default_cells(&workloads, &paceline_core::models::MODELS.iter().collect::<Vec<_>>());
+        let jobs = Subject::Jobs(jobs.into_iter().next().unwrap());
+        let failed = |why: &str| jobs.is_unknown(&HostError::Fault(Fault::Failed(why.into())));
+        assert!(failed("no model is called `new`: the models are all"));
+        assert!(!failed("panicked: unknown key `a`"));
         let last_words = "exit status: 1; it said: no cell is called `parse`";
         assert!(!own.is_unknown(&HostError::Died(last_words.into())));
     }

@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use super::{
-    disturbed::cpu_of_children,
+    disturbed::{Idle, cpu_of, cpu_of_children},
+    dropped::Dropped,
     subject::{Arm, Subject, memory},
 };
 use crate::{
+    machine::dropped_connections,
     record::{Metric, SideFigures},
     run::shuffled,
     session::Session,
     stats::median_and_range,
 };
 use paceline_core::{
-    clock::nanoseconds,
+    clock::{nanoseconds, now},
     histogram::Distribution,
     prepared::Fault,
     process::{Host, HostError},
@@ -65,9 +67,20 @@ struct WarmProcess {
     recorded: Vec<Distribution>,
 }
 
-/// Runs a trial. Returns the figures of each side, or its crash; and the CPU time of processes that the sides started.
-/// `seed` orders its processes and slices. If one side crashes, the others continue, so that each trial has one process
-/// of every side.
+/// The outcome of a trial.
+pub(super) struct Outcome {
+    /// The figures of each side, or its crash.
+    pub(super) sides: Vec<Result<SideFigures, HostError>>,
+    /// The CPU time of processes that the sides started.
+    pub(super) started: Duration,
+    /// What each side did while others had their turns; `None` of one that crashed.
+    pub(super) idle: Vec<Option<Idle>>,
+    /// Why the machine disturbed it, if connections were dropped in the turns of several sides.
+    pub(super) overflow: Option<String>,
+}
+
+/// Runs a trial. `seed` orders its processes and slices. If one side crashes, the others continue, so that each trial has
+/// one process of every side.
 pub(super) fn trial(
     subject: &Subject<'_>,
     arms: &[Arm],
@@ -75,12 +88,16 @@ pub(super) fn trial(
     pace: Pace,
     seed: u64,
     patience: Duration,
-) -> (Vec<Result<SideFigures, HostError>>, Duration) {
+) -> Outcome {
     let mut sides: Vec<Result<WarmProcess, HostError>> =
         arms.iter().map(|_| Err(HostError::Interrupted)).collect();
+    let so_far = || subject.connects().then(dropped_connections).flatten();
+    let mut dropped = Dropped::new(so_far(), arms.len());
     for side in shuffled(arms.len(), seed) {
         sides[side] = warm(subject, &arms[side], session, pace, patience);
+        dropped.after_turn(side, so_far());
     }
+    let (start, before) = (now(), cpu_of_each(&sides));
     for side in turns(sides.len(), pace.slices, seed) {
         go_on(&mut sides[side], |WarmProcess { host, shown, .. }| {
             let (times, used) = host.batches(pace.iterations, patience)?;
@@ -88,13 +105,25 @@ pub(super) fn trial(
             shown.cpu_ns += used.cpu_ns();
             Ok(())
         });
+        dropped.after_turn(side, so_far());
     }
+    let (wall, after) = (now() - start, cpu_of_each(&sides));
+    let idle = sides.iter().zip(before).zip(after).map(|((side, before), after)| {
+        let shown = &side.as_ref().ok()?.shown;
+        let (cpu, wall_of_own) = (shown.cpu_ns, shown.slices_ns.iter().sum());
+        Some(Idle {
+            cpu: after?.saturating_sub(before?).saturating_sub(Duration::from_nanos(cpu)),
+            wall: wall.saturating_sub(Duration::from_nanos(wall_of_own)),
+        })
+    });
+    let idle = idle.collect();
     if pace.recorded > 0 {
         for side in turns(sides.len(), RECORDED_SLICES, seed) {
             go_on(&mut sides[side], |WarmProcess { host, recorded, .. }| {
                 recorded.extend(host.record(pace.recorded, patience)?.latency);
                 Ok(())
             });
+            dropped.after_turn(side, so_far());
         }
     }
     // Processes started by the cells, such as a server, are not other programs.
@@ -106,7 +135,18 @@ pub(super) fn trial(
         shown.latency_ns = latency.map(|all| (all.ns_p50, all.ns_p99));
         Ok(shown)
     };
-    (sides.into_iter().map(|side| side.and_then(finish)).collect(), started)
+    let overflow = dropped.of_several();
+    let blamed = dropped.by_one();
+    let each = sides.into_iter().enumerate().map(|(side, of)| match &blamed {
+        Some((by, why)) if *by == side => of.and(Err(HostError::Fault(Fault::Failed(why.clone())))),
+        _ => of.and_then(finish),
+    });
+    Outcome { sides: each.collect(), started, idle, overflow }
+}
+
+/// Returns the CPU time of each side's process so far.
+fn cpu_of_each(sides: &[Result<WarmProcess, HostError>]) -> Vec<Option<Duration>> {
+    sides.iter().map(|side| cpu_of(side.as_ref().ok()?.host.id())).collect()
 }
 
 /// Does the next step with a side, unless it has crashed.
@@ -152,7 +192,10 @@ fn warm(
     Ok(WarmProcess { host, shown, recorded: Vec::new() })
 }
 
-/// Returns a side's figure in a trial, in the unit of the metric; `None` if it has none, or 0.
+/// The least memory that is told apart from none, in bytes: a page.
+const PAGE: f64 = 4096.0;
+
+/// Returns a side's figure in a trial, in the unit of the metric; `None` if it has none. Only memory can be 0.
 pub(super) fn figure(
     metric: Metric,
     shown: &SideFigures,
@@ -172,17 +215,20 @@ pub(super) fn figure(
         Metric::Memory => shown.memory_bytes.map(|bytes| bytes as f64 / jobs as f64),
         Metric::Instructions | Metric::Allocations => None,
     };
-    found.filter(|value| value.is_finite() && *value > 0.0)
+    found.filter(|value| value.is_finite() && (*value > 0.0 || metric == Metric::Memory))
 }
 
-/// Returns `ln(other / base)` of a trial: of throughput, the median over slices, paired by turn.
+/// Returns `ln(other / base)` of a trial: of throughput, the median over slices, paired by turn; of memory, with less
+/// than a page taken for a page, so that a rise from nothing is a rise.
 pub(super) fn log_ratio(metric: Metric, base: &SideFigures, other: &SideFigures) -> Option<f64> {
     if metric == Metric::Throughput {
         let ratios = slice_ratios(base, other);
         return (!ratios.is_empty()).then(|| median_and_range(&ratios).0);
     }
     // Within a trial, jobs and batches are equal on both sides and cancel.
-    let ratio = figure(metric, other, 1, 1)?.ln() - figure(metric, base, 1, 1)?.ln();
+    let least = if metric == Metric::Memory { PAGE } else { 0.0 };
+    let of = |shown| Some(figure(metric, shown, 1, 1)?.max(least).ln());
+    let ratio = of(other)? - of(base)?;
     ratio.is_finite().then_some(ratio)
 }
 
@@ -221,7 +267,7 @@ mod tests {
             slices_ns: [100, 140, 90].map(|ns| ns * scale).to_vec(),
             cpu_ns: 77 * scale,
             latency_ns: Some((5 * scale, 9 * scale)),
-            memory_bytes: Some(1000 * scale),
+            memory_bytes: Some(10_000 * scale),
         };
         let mut other = shown(3);
         other.slices_ns = vec![330, 500, 240];
@@ -265,8 +311,18 @@ mod tests {
         assert_eq!(of(Metric::Memory), Some(700.0));
         let without = SideFigures { cpu_ns: 0, memory_bytes: Some(0), ..shown };
         assert_eq!(figure(Metric::Cpu, &without, 10, 2), None);
-        assert_eq!(figure(Metric::Memory, &without, 10, 2), None);
+        assert_eq!(figure(Metric::Memory, &without, 10, 2), Some(0.0));
         assert_eq!(figure(Metric::Cpu, &SideFigures::default(), 10, 2), None, "not infinite");
+    }
+
+    #[test]
+    fn memory_that_rises_from_nothing_rises_and_less_than_a_page_is_nothing() {
+        let of = |bytes| SideFigures { memory_bytes: Some(bytes), ..SideFigures::default() };
+        let ratio = |base, head| log_ratio(Metric::Memory, &of(base), &of(head)).unwrap();
+        assert!((ratio(0, 8192) - 2_f64.ln()).abs() < 1e-12);
+        assert!((ratio(8192, 0) + 2_f64.ln()).abs() < 1e-12);
+        assert!([ratio(0, 0), ratio(0, 4096), ratio(100, 4000)].iter().all(|ln| ln.abs() < 1e-12));
+        assert_eq!(log_ratio(Metric::Memory, &SideFigures::default(), &of(8192)), None);
     }
 
     #[test]

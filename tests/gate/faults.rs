@@ -1,10 +1,14 @@
 //! Sides that crash, hang or never work, and null arms that fire.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use paceline::record::{Overall, State, Verdict, read_gate_trials};
 
-use super::{halves, program::folder, record};
+use super::{
+    GROSS, gated, halves,
+    program::{PACELINE, folder, is_installed},
+    record,
+};
 
 #[test]
 fn a_process_that_dies_in_mid_trial_costs_the_trial_and_is_counted() {
@@ -126,6 +130,60 @@ fn a_side_that_never_works_fails_its_cell_with_its_own_words_and_the_others_go_o
     let same = gate.cells.iter().find(|cell| cell.cell == "same").unwrap();
     assert!(same.verdict.is_some());
     assert_eq!(code, Some(3));
+}
+
+/// A host that, before each batch, opens more connections than are accepted, to a listener of its own.
+const STORM: &str = r#"#!/usr/bin/env python3
+import socket, subprocess, sys
+host = subprocess.Popen(["PACELINE", *sys.argv[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+listener.listen(0)
+for line in sys.stdin.buffer:
+    many = [socket.socket() for _ in range(8)] if b'"batches"' in line else []
+    for one in many:
+        one.setblocking(False)
+        one.connect_ex(listener.getsockname())
+    host.stdin.write(line)
+    host.stdin.flush()
+    sys.stdout.buffer.write(host.stdout.readline())
+    sys.stdout.buffer.flush()
+"#;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_that_are_dropped_in_the_heads_turns_alone_fail_it_and_are_no_fault_of_the_machine() {
+    if !is_installed("python3") {
+        eprintln!("left out: the head of this test is a script for python3");
+        return;
+    }
+    let folder = folder();
+    let head = folder.path().join("storm");
+    fs::write(&head, STORM.replace("PACELINE", PACELINE)).unwrap();
+    fs::set_permissions(&head, fs::Permissions::from_mode(0o755)).unwrap();
+    let cells = ["echo", "--model", "tokio-current-thread", "--scale", "10"];
+    let arguments = [&cells[..], &GROSS].concat();
+    let (code, gate, said) = gated(Path::new(PACELINE), &head, &arguments, folder.path());
+    let cell = &gate.cells[0];
+    assert_eq!((code, cell.state), (Some(3), State::Failed), "{said}{cell:?}");
+    let why = cell.reason.as_ref().unwrap();
+    assert!(why.contains("head: ") && why.contains("dropped in its turns alone"), "{why}");
+    assert_eq!(cell.crashes.base + cell.crashes.copy, 0, "{cell:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_head_that_computes_on_while_the_base_runs_is_failed_and_not_as_fast_as_the_base() {
+    let folder = folder();
+    let (code, gate, said) = halves("^(same|goes on)$", &[], folder.path());
+    let of = |name: &str| gate.cells.iter().find(|cell| cell.cell == name).unwrap();
+    assert_eq!((code, of("goes on").state), (Some(3), State::Failed), "{said}{}", gate.summary);
+    let why = of("goes on").reason.as_ref().unwrap();
+    assert!(
+        why.starts_with("head: it used ") && why.contains("goes on in the background"),
+        "{why}"
+    );
+    assert_eq!(of("same").state, State::Ok, "{:?}", of("same"));
 }
 
 #[test]

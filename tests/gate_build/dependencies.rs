@@ -71,3 +71,20 @@ fn a_dependency_that_is_not_in_the_lock_file_has_a_suggestion() {
     let said = tiny.project().resolve("tiny@1.3.2").unwrap_err().message;
     assert!(said.starts_with("`tiny` comes from a folder"), "{said}");
 }
+
+#[test]
+fn a_lock_file_that_lacks_a_package_is_an_error_and_one_of_an_older_release_is_not() {
+    let tiny = Tiny::new();
+    let made = Command::new("cargo").arg("generate-lockfile").current_dir(&tiny.folder).output();
+    assert!(made.unwrap().status.success());
+    tiny.commit("locked");
+    tiny.write("Cargo.toml", &MANIFEST.replace("0.1.0", "0.2.0"));
+    tiny.commit("a release, with the lock file as it was");
+    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "one");
+    tiny.write("Cargo.toml", &format!("{MANIFEST}[dependencies]\nbitflags = \">=1.3, <3\"\n"));
+    tiny.commit("depends");
+    let said = usage(tiny.build("HEAD"));
+    let start = "the revision `HEAD` has a Cargo.lock that is out of date: it lacks bitflags ";
+    assert!(said.starts_with(start) && said.contains("run `cargo check` and commit"), "{said}");
+    tiny.no_worktree_is_left();
+}

@@ -24,6 +24,37 @@ fn a_target_folder_that_nobody_ignores_is_no_part_of_the_working_tree() {
 }
 
 #[test]
+fn a_file_that_git_was_told_to_take_for_unchanged_is_as_it_is_in_the_folder() {
+    let tiny = Tiny::new();
+    for (mark, word) in [("--assume-unchanged", "two"), ("--skip-worktree", "three")] {
+        tiny.git(&["update-index", mark, "src/lib.rs"]);
+        tiny.says(word);
+        assert_eq!(tiny.git(&["status", "--porcelain"]), "", "git does not look at it");
+        let built = tiny.build_working_tree().unwrap();
+        assert_eq!(said_by(&built), word);
+        assert!(built.side.about.ends_with("not committed to src/lib.rs"), "{}", built.side.about);
+        tiny.git(&["update-index", &mark.replace("--", "--no-"), "src/lib.rs"]);
+        tiny.git(&["checkout", "-q", "src/lib.rs"]);
+    }
+    // As a sparse checkout leaves it out.
+    tiny.write("data.txt", "data");
+    tiny.commit("two");
+    tiny.git(&["update-index", "--skip-worktree", "data.txt"]);
+    fs::remove_file(tiny.folder.join("data.txt")).unwrap();
+    assert!(!tiny.project().working_tree().unwrap().about.contains("not committed"));
+}
+
+#[test]
+fn a_cache_that_a_commit_brought_is_not_used() {
+    let tiny = Tiny::new();
+    tiny.write("target/gate/programs/key/program", "not what the base is built to");
+    tiny.git(&["add", "--force", "target"]);
+    tiny.commit("a program for the base");
+    let said = usage(tiny.build("HEAD~1"));
+    assert!(said.starts_with("git tracks files in target/gate, where the gate keeps"), "{said}");
+}
+
+#[test]
 fn a_project_in_a_subfolder_is_built_from_there() {
     let tiny = Tiny::at("rust/tiny");
     tiny.says("two");
@@ -114,6 +145,52 @@ fn a_file_is_read_as_a_revision_has_it_and_not_as_the_folder_does() {
 }
 
 #[test]
+fn a_file_of_a_package_that_moved_is_read_where_a_revision_has_the_package() {
+    let tiny = Tiny::at("old");
+    tiny.write("gate.toml", "margin = \"1%\"\n");
+    tiny.commit("one");
+    tiny.git(&["mv", "old", "new"]);
+    tiny.git(&["commit", "-qm", "moved, and with other margins"]);
+    let new = Tiny { folder: tiny.folder.with_file_name("new"), ..tiny };
+    new.write("gate.toml", "margin = \"90%\"\n");
+    let project = new.project();
+    let base = project.resolve("HEAD~1").unwrap();
+    let read = project.file_of(&base, "gate.toml").unwrap();
+    assert_eq!(read.as_deref(), Some("margin = \"1%\""));
+}
+
+#[test]
+fn a_head_with_another_bench_is_named_wherever_the_bench_is() {
+    let tiny = Tiny::at("old");
+    tiny.says("two");
+    tiny.commit("two");
+    let other = |tiny: &Tiny| {
+        let project = tiny.project();
+        let [base, head] = ["HEAD~1", "HEAD"].map(|name| project.resolve(name).unwrap());
+        project.other_bench(&base, &head).unwrap()
+    };
+    assert_eq!(other(&tiny), None);
+    tiny.git(&["mv", "old", "new"]);
+    let tiny = Tiny { folder: tiny.folder.with_file_name("new"), ..tiny };
+    tiny.commit("moved");
+    assert_eq!(other(&tiny), None);
+    tiny.write("benches/gate.rs", "fn main() {}\n");
+    tiny.write("benches/small.json", "[]");
+    tiny.commit("three");
+    let said = other(&tiny).unwrap();
+    assert!(
+        said.starts_with("the head has another benches/gate.rs, benches/small.json, so"),
+        "{said}"
+    );
+    tiny.git(&["mv", "new/benches/gate.rs", "new/perf.rs"]);
+    tiny.write("Cargo.toml", &MANIFEST.replace("[[bench]]\n", "[[bench]]\npath = \"perf.rs\"\n"));
+    tiny.commit("elsewhere");
+    tiny.write("perf.rs", "fn main() { println!(); }\n");
+    tiny.commit("four");
+    assert!(other(&tiny).unwrap().starts_with("the head has another perf.rs, so"));
+}
+
+#[test]
 fn of_paceline_the_hosts_alone_are_built_and_a_change_elsewhere_affects_nothing() {
     let tiny = Tiny::without_commit("");
     let workspace =
@@ -175,6 +252,21 @@ fn each_side_has_its_own_settings_of_cargo_and_its_own_files() {
     let again = tiny.build("HEAD~1").unwrap();
     assert_eq!((again.cached, said_in_its_folder(&again)), (true, "small false".into()));
     tiny.no_worktree_is_left();
+}
+
+#[test]
+fn a_side_that_is_kept_is_as_it_was_built_whatever_its_cells_wrote() {
+    let tiny = Tiny::without_commit("");
+    tiny.write("benches/gate.rs", LOOKS);
+    tiny.write("data.txt", "small\n");
+    tiny.commit("one");
+    let built = tiny.build("HEAD").unwrap();
+    let at = |name: &str| built.folder.as_ref().unwrap().join(name);
+    fs::write(at("data.txt"), "as a cell wrote it").unwrap();
+    fs::write(at("cache"), "for the next gate").unwrap();
+    let again = tiny.build("HEAD").unwrap();
+    assert_eq!((again.cached, said_in_its_folder(&again)), (true, "small false".into()));
+    assert!(again.folder == built.folder && !at("cache").exists());
 }
 
 #[test]

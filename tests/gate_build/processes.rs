@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
@@ -58,26 +58,70 @@ fn a_side_stays_while_the_gate_that_uses_it_runs() {
     assert!(folder.join("Cargo.toml").is_file(), "{}", folder.display());
 }
 
+/// A process that uses the side of the last commit until it is killed, and the side's folder. `test` is the one that asks,
+/// and calls `use_side` in that process.
+fn gate_that_uses(test: &str, tiny: &Tiny) -> (Child, PathBuf) {
+    let mut child = again(test, &tiny.folder).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let folder = lines.filter_map(|line| line.strip_prefix("folder: ").map(PathBuf::from)).next();
+    (child, folder.unwrap())
+}
+
+fn use_side(folder: &Path) {
+    let project = Project::here(folder, None, None).unwrap();
+    let built = project.build(&project.resolve("HEAD").unwrap(), false, &|_| ()).unwrap();
+    println!("\nfolder: {}", built.folder.unwrap().display());
+    thread::sleep(Duration::from_secs(600));
+}
+
 #[test]
-fn sides_of_a_project_that_is_no_more_are_cleared_away() {
-    let sides = |tiny: &Tiny| {
-        let built = tiny.build("HEAD").unwrap();
-        built.folder.unwrap().parent().unwrap().parent().unwrap().to_path_buf()
-    };
+fn gates_that_run_at_once_have_a_folder_each_and_a_later_one_takes_the_first_again() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        return use_side(Path::new(&folder));
+    }
+    let test = "processes::gates_that_run_at_once_have_a_folder_each_and_a_later_one_takes_the_first_again";
+    let tiny = Tiny::new();
+    let mut gates = [(); 2].map(|()| gate_that_uses(test, &tiny));
+    assert_ne!(gates[0].1, gates[1].1);
+    assert!(gates.iter().all(|(_, folder)| folder.join("Cargo.toml").is_file()));
+    let first = gates[0].1.clone();
+    for (gate, _) in &mut gates {
+        gate.kill().unwrap();
+        gate.wait().unwrap();
+    }
+    assert_eq!(tiny.build("HEAD").unwrap().folder, Some(first));
+}
+
+#[test]
+fn sides_of_a_project_that_is_no_more_are_cleared_away_once_no_gate_uses_them() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        return use_side(Path::new(&folder));
+    }
+    let test =
+        "processes::sides_of_a_project_that_is_no_more_are_cleared_away_once_no_gate_uses_them";
+    let sides_of = |side: PathBuf| side.parent().unwrap().parent().unwrap().to_path_buf();
+    let sides = |tiny: &Tiny| sides_of(tiny.build("HEAD").unwrap().folder.unwrap());
     let (gone, stays) = (Tiny::new(), Tiny::new());
-    let (of_gone, of_stays) = (sides(&gone), sides(&stays));
+    let ((mut gate, of_gone), of_stays) = (gate_that_uses(test, &gone), sides(&stays));
+    let of_gone = sides_of(of_gone);
     assert!(of_gone.is_dir() && of_stays.is_dir());
     drop(gone);
     // Another gate is just writing the name of its project.
     let begun = of_stays.with_file_name("begun-by-a-test");
     fs::create_dir_all(&begun).unwrap();
     fs::write(begun.join("project"), "").unwrap();
-    // Kept until the end: the other tests clear away as well.
+    // In another container, a target folder has another path. Kept until the end: the other tests clear away as well.
     let last = Tiny::new();
+    assert!(sides(&last).is_dir() && of_gone.is_dir());
+    gate.kill().unwrap();
+    gate.wait().unwrap();
+    last.says("two");
+    last.commit("two");
     let next = sides(&last);
     assert!(next.is_dir() && of_stays.is_dir() && begun.is_dir() && !of_gone.exists());
     fs::remove_dir_all(begun).unwrap();
 }
+
 #[test]
 fn without_git_it_is_said_what_to_install() {
     if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {

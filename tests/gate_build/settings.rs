@@ -1,6 +1,6 @@
 //! Settings of cargo, compilers and tool chains: each side has its own, and other settings are another program.
 
-use std::{env, fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{env, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use paceline::gate::source::Project;
 
@@ -53,23 +53,66 @@ fn a_tool_chain_that_the_head_names_is_the_heads_alone() {
     assert_eq!(head, "none rust-toolchain.toml");
 }
 
+/// Builds the last commit, and says whether that was cached.
+fn say_if_cached(folder: &Path) {
+    let project = Project::here(folder, None, None).unwrap();
+    let built = project.build(&project.resolve("HEAD").unwrap(), false, &|_| ()).unwrap();
+    println!("\ncached: {}", built.cached);
+}
+
+/// What a process of `test` says with this setting, which calls `say_if_cached`.
+fn is_cached(test: &str, tiny: &Tiny, setting: Option<(&str, &str)>) -> String {
+    let output = again(test, &tiny.folder).envs(setting).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let cached = said.lines().find_map(|line| line.strip_prefix("cached: "));
+    cached.unwrap_or_else(|| panic!("{setting:?}: {said}")).to_owned()
+}
+
+#[test]
+fn another_version_of_a_compiler_or_linker_is_another_program() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        return say_if_cached(Path::new(&folder));
+    }
+    let test = "settings::another_version_of_a_compiler_or_linker_is_another_program";
+    let tiny = Tiny::new();
+    // The last two are those of the side's own settings.
+    let linker = "[target.'cfg(all())']\nlinker = \"ours\"\n";
+    tiny.write(".cargo/config.toml", &format!("[net]\noffline = true\n{linker}"));
+    let chain = env::var("RUSTUP_TOOLCHAIN").unwrap_or_else(|_| "stable".into());
+    tiny.write("rust-toolchain.toml", &format!("[toolchain]\nchannel = {chain:?}\n"));
+    tiny.commit("a linker");
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    let path = format!("{}:{}", place.path().display(), env::var("PATH").unwrap());
+    let tools = [("cc", "cc"), ("mold", "cc"), ("ours", "cc"), ("rustc", "rustc")];
+    for (tool, does) in tools {
+        let real = Command::new("sh").args(["-c", &format!("command -v {does}")]).output();
+        let real = String::from_utf8(real.unwrap().stdout).unwrap();
+        let version = at("version").with_extension(tool);
+        let script = format!(
+            "#!/bin/sh\ncase $1 in --version|+*) cat '{}';; *) exec {} \"$@\";; esac\n",
+            version.display(),
+            real.trim()
+        );
+        fs::write(at(tool), script).unwrap();
+        fs::set_permissions(at(tool), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let cached = || is_cached(test, &tiny, Some(("PATH", &path)));
+    assert_eq!([cached(), cached()], ["false", "true"]);
+    for (tool, _) in tools {
+        fs::write(at("version").with_extension(tool), "a new one").unwrap();
+        assert_eq!([cached(), cached()], ["false", "true"], "{tool}");
+    }
+}
+
 #[test]
 fn other_settings_of_compilers_are_another_program() {
     if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
-        let project = Project::here(Path::new(&folder), None, None).unwrap();
-        let built = project.build(&project.resolve("HEAD").unwrap(), false, &|_| ()).unwrap();
-        println!("\ncached: {}", built.cached);
-        return;
+        return say_if_cached(Path::new(&folder));
     }
     let tiny = Tiny::new();
-    let cached = |setting: Option<(&str, &str)>| {
-        let mut child =
-            again("settings::other_settings_of_compilers_are_another_program", &tiny.folder);
-        let output = child.envs(setting).output().unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        let cached = said.lines().find_map(|line| line.strip_prefix("cached: "));
-        cached.unwrap_or_else(|| panic!("{setting:?}: {said}")).to_owned()
-    };
+    let test = "settings::other_settings_of_compilers_are_another_program";
+    let cached = |setting: Option<(&str, &str)>| is_cached(test, &tiny, setting);
     assert_eq!([cached(None), cached(None)], ["false", "true"]);
     for setting in [
         ("RUSTFLAGS", "--cfg other"),

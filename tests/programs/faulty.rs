@@ -53,6 +53,17 @@ fn main() -> ExitCode {
             move || compute(black_box(7), rounds)
         }
     };
+    // Its threads compute on while the base runs, and slow it down as much.
+    let goes_on = || {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            thread::spawn(|| {
+                loop {
+                    black_box(compute(black_box(7), 1_000));
+                }
+            });
+        }
+        || compute(black_box(7), 20_000)
+    };
     Gated::new()
         .cell(CustomCell::closure("same", work(20_000)).against(work(20_000)))
         .cell(CustomCell::closure("slower", work(20_000)).against(work(60_000)))
@@ -90,6 +101,7 @@ fn main() -> ExitCode {
             CustomCell::closure("hangs", work(20_000))
                 .against(|| || thread::sleep(Duration::from_hours(1))),
         )
+        .cell(CustomCell::closure("goes on", work(20_000)).against(goes_on))
         .cell(CustomCell::command("command fails", ["true"]).against_command(["false"]))
         .cell(
             CustomCell::command("no command", ["true"])

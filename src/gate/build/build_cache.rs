@@ -6,7 +6,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    process,
+    process::{self, Command, Stdio},
 };
 
 use serde::{Deserialize, Serialize};
@@ -48,8 +48,12 @@ const SETTINGS: &[&str] = &[
     "PKG_CONFIG_",
 ];
 
+/// Compilers and linkers that cargo, rustc and build scripts find by themselves, or that flags choose.
+const TOOLS: &[&str] =
+    &["cc", "c++", "gcc", "clang", "ar", "ld", "ld.lld", "ld.gold", "mold", "wild"];
+
 /// Raised when the same content is built in a different way.
-const FORM: &str = "3";
+const FORM: &str = "4";
 
 /// The file beside a program.
 #[derive(Serialize, Deserialize)]
@@ -106,8 +110,8 @@ impl BuildCache {
     }
 }
 
-/// Returns the hash of all inputs of a program: the tree, the pinned dependencies, a lent lock file, the compiler, the
-/// target and its features, the settings of cargo and rustc, and whether it is the copy.
+/// Returns the hash of all inputs of a program: the tree, the pinned dependencies, a lent lock file, the compilers and
+/// linkers, the target and its features, the settings of cargo and rustc, and whether it is the copy.
 pub(super) fn key(
     layout: &Layout,
     checkout: &str,
@@ -150,8 +154,12 @@ pub(super) fn key(
     if let Some(root) = &layout.above {
         part(&fs::read(root.join("Cargo.toml")).unwrap_or_default());
     }
-    for (name, value) in settings() {
+    let settings = settings();
+    for (name, value) in &settings {
         part(format!("{name}={value}").as_bytes());
+    }
+    for version in versions(layout, checkout, &settings)? {
+        part(&version);
     }
     for folder in &layout.outside {
         for file in files_below(folder) {
@@ -163,6 +171,55 @@ pub(super) fn key(
         part(&fs::read(path).unwrap_or_default());
     }
     Ok(digits(hash))
+}
+
+/// Returns what compilers and linkers say of their versions: those in [`TOOLS`], those that the settings name, the
+/// linker that the C compiler uses, and the tool chain that the side names. What is not installed says nothing.
+fn versions(
+    layout: &Layout,
+    checkout: &str,
+    settings: &[(String, String)],
+) -> Result<Vec<Vec<u8>>, GateError> {
+    let is_tool = |name: &str| {
+        let mut parts = name.split('_');
+        parts.any(|part| ["AR", "CC", "CXX", "LINKER"].contains(&part))
+    };
+    let lines_of_side = |files: &str| -> Result<Vec<String>, GateError> {
+        let git = layout.git().args(["grep", "--no-color", "-h", "-e", "", checkout, "--", files]);
+        Ok(git.run()?.out)
+    };
+    let around = configurations(layout).filter_map(|path| fs::read_to_string(path).ok());
+    let around = around.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+    let configured = lines_of_side(":(top,glob)**/.cargo/config*")?.into_iter().chain(around);
+    let linkers = configured.filter_map(|line| value_of("linker", &line));
+    let tools = settings.iter().filter(|(name, _)| is_tool(name)).map(|(_, value)| value.clone());
+    // As in `CC="ccache gcc -m64"`.
+    let words = tools.chain(linkers).flat_map(|value| {
+        let words = value.split_whitespace().filter(|word| !word.starts_with('-'));
+        words.map(str::to_owned).collect::<Vec<_>>()
+    });
+    let said = |tool: &str, options: &[&str]| {
+        let mut command = Command::new(tool);
+        command.args(options).current_dir(&layout.workspace).stdin(Stdio::null());
+        command.output().map(|output| output.stdout).unwrap_or_default()
+    };
+    let tools = TOOLS.iter().map(|tool| (*tool).to_owned()).chain(words);
+    let mut all: Vec<Vec<u8>> = tools.map(|tool| said(&tool, &["--version"])).collect();
+    all.push(said("cc", &["-Wl,--version"]));
+    all.push(said("cargo", &["-vV"]));
+    // A name such as stable means another version after an update.
+    for line in lines_of_side(":(top,glob)**/rust-toolchain*")? {
+        if let Some(chain) = value_of("channel", &line) {
+            all.push(said("rustc", &[&format!("+{chain}"), "-vV"]));
+        }
+    }
+    Ok(all)
+}
+
+/// Returns the string that a line of TOML sets a key to.
+fn value_of(key: &str, line: &str) -> Option<String> {
+    let value = line.trim().strip_prefix(key)?.trim_start().strip_prefix('=')?;
+    Some(value.trim().trim_matches(['"', '\'']).to_owned())
 }
 
 /// Returns the hash of a file.

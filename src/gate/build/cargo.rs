@@ -78,6 +78,30 @@ pub(super) fn set(
     }
 }
 
+/// Brings a side's own lock file up to date with the packages of the side, whose versions change with a release.
+///
+/// # Errors
+///
+/// Returns an error if cargo chose the version of another package: base and head may get different ones, at any time.
+pub(super) fn update_lock(
+    layout: &Layout,
+    (folder, root): (&Path, &Path),
+    who: &str,
+) -> Result<(), GateError> {
+    let Some(before) = Lock::read(root)? else { return Ok(()) };
+    // It resolves as a build does, and shows one line. If it cannot, nor can the build, which says why.
+    let cargo = layout.cargo(folder).args(["tree", "--quiet", "--depth", "0"]);
+    cargo.args(["-p", &layout.package]).args(&layout.features).run()?;
+    let after = Lock::read(root)?;
+    match after.and_then(|after| after.chosen_since(&before)) {
+        None => Ok(()),
+        Some(package) => Err(GateError::usage(format!(
+            "{who} has a Cargo.lock that is out of date: it lacks {package}, a version that cargo chose just now; run \
+             `cargo check` and commit Cargo.lock, or name a revision that has it"
+        ))),
+    }
+}
+
 fn read_lock(folder: &Path) -> Result<Lock, GateError> {
     Lock::read(folder)?.ok_or_else(|| {
         GateError::usage("cargo made no lock file; run `cargo generate-lockfile` here")
@@ -86,11 +110,12 @@ fn read_lock(folder: &Path) -> Result<Lock, GateError> {
 
 /// Builds the target from a package in a worktree and the root of its workspace, and returns the program's path. All
 /// worktrees share a build folder, so that dependencies are compiled once. The packages of a worktree are always
-/// compiled.
+/// compiled. With `locked`, the lock file is used as it is.
 pub(super) fn build(
     layout: &Layout,
     (folder, root): (&Path, &Path),
     who: &str,
+    locked: bool,
     progress: &dyn Fn(&str),
 ) -> Result<PathBuf, GateError> {
     let cargo = |args: &[&str]| {
@@ -114,7 +139,8 @@ pub(super) fn build(
     };
     for last in [false, true] {
         let package = ["-p", &layout.package, "--message-format=json"];
-        let said = cargo(&what).args(package).args(&layout.features).watched(progress)?;
+        let said = cargo(&what).args(package).args(&layout.features);
+        let said = said.args(locked.then_some("--locked")).watched(progress)?;
         let messages: Vec<_> =
             said.out.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
         if !said.ok {

@@ -1,9 +1,10 @@
 //! Worktrees of git for builds, removed however the build ends.
 
 use std::{
+    collections::BTreeSet,
     ffi::{OsStr, OsString},
     fs::{self, File, TryLockError},
-    io, mem,
+    io,
     os::unix::{
         ffi::OsStringExt,
         fs::{DirBuilderExt, MetadataExt, symlink},
@@ -13,7 +14,11 @@ use std::{
     time::Duration,
 };
 
-use super::{GateError, Layout, tool::Tool};
+use super::{
+    GateError, Layout,
+    side_folder::{are_used, clear, remove},
+    tool::Tool,
+};
 use crate::gate::staging::clear_left;
 use paceline_core::interrupt::interrupted;
 
@@ -29,24 +34,6 @@ pub(super) struct Checkouts<'p> {
 const PROJECT: &str = "project";
 /// The number of sides kept; the oldest that no gate uses are removed first.
 const KEPT: usize = 12;
-/// The file in a side's folder that gates lock while they use the side.
-const IN_USE: &str = "in-use";
-
-/// Keeps a side from being removed by other gates until this process ends.
-pub(super) fn hold(side: &Path) {
-    // Another gate that asks whether it is held locks it for a moment.
-    if let Ok(file) = File::create(side.join(IN_USE))
-        && file.lock_shared().is_ok()
-    {
-        // Open until the end of the process, and locked as long.
-        mem::forget(file);
-    }
-}
-
-fn is_held(side: &Path) -> bool {
-    let file = File::open(side.join(IN_USE));
-    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
-}
 
 impl<'p> Checkouts<'p> {
     /// Waits until no other gate builds here, and removes what killed gates left.
@@ -81,11 +68,9 @@ impl<'p> Checkouts<'p> {
     pub(super) fn check_out(&self, commit: &str, place: &Path) -> Result<Worktree<'_>, GateError> {
         let parent = place.parent().unwrap_or(&self.sides);
         let top = self.top_of(place);
-        let _ = fs::remove_dir_all(&top);
-        let made = [self.sides.parent(), Some(&self.sides), Some(&top)]
-            .into_iter()
-            .flatten()
-            .try_for_each(private)
+        let made = remove(&top)
+            .and_then(|()| make_sides(&self.sides))
+            .and_then(|()| private(&top))
             .and_then(|()| self.name_project())
             .and_then(|()| self.show_workspace(&top));
         made.map_err(|error| GateError::writing(&self.sides, &error))?;
@@ -139,7 +124,9 @@ impl<'p> Checkouts<'p> {
 
     /// Returns the folder of a side, which contains its checkout.
     fn top_of(&self, checkout: &Path) -> PathBuf {
-        let within = checkout.strip_prefix(&self.sides).ok();
+        // git prints paths with symbolic links resolved.
+        let resolved = self.sides.canonicalize().unwrap_or_else(|_| self.sides.clone());
+        let within = checkout.strip_prefix(&self.sides).or(checkout.strip_prefix(resolved)).ok();
         let first = within.and_then(|path| path.components().next());
         first.map_or_else(|| checkout.to_path_buf(), |name| self.sides.join(name))
     }
@@ -186,16 +173,15 @@ impl<'p> Checkouts<'p> {
         Ok(())
     }
 
-    /// Removes all worktrees and the oldest sides. Under the lock, existing worktrees are from killed runs; the side of
-    /// a finished build is no longer a worktree.
+    /// Removes all worktrees and the oldest sides, but none that a gate uses. Under the lock, existing worktrees are from
+    /// killed runs; the side of a finished build is no longer a worktree.
     fn clear(&self) {
         let list = self.layout.git().args(["worktree", "list", "--porcelain"]);
         let listed = list.despite_interrupts().run().unwrap_or_default().out;
-        // git prints paths with symbolic links resolved.
-        let ours = self.sides.canonicalize().unwrap_or_else(|_| self.sides.clone());
         for path in listed.iter().filter_map(|line| line.strip_prefix("worktree ")) {
-            if Path::new(path).starts_with(&ours) || Path::new(path).starts_with(&self.sides) {
-                self.remove(Path::new(path));
+            let (path, top) = (Path::new(path), self.top_of(Path::new(path)));
+            if top.parent() == Some(self.sides.as_path()) {
+                clear(&top, || self.forget(path));
             }
         }
         self.clear_lost_projects();
@@ -205,13 +191,16 @@ impl<'p> Checkouts<'p> {
         }
         let entries = fs::read_dir(&self.sides).into_iter().flatten().flatten();
         let entries = entries.filter(|entry| entry.file_name() != PROJECT);
+        // A side's copies have its name, with an ending.
         let mut sides: Vec<_> = entries
-            .filter(|entry| !is_held(&entry.path()))
             .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .map(|(modified, path)| (modified, path.with_extension("")))
             .collect();
         sides.sort();
-        for (_, path) in sides.iter().take(sides.len().saturating_sub(KEPT)) {
-            let _ = fs::remove_dir_all(path);
+        let mut seen = BTreeSet::new();
+        sides.retain(|(_, top)| seen.insert(top.clone()));
+        for (_, top) in sides.iter().take(sides.len().saturating_sub(KEPT)) {
+            clear(top, || ());
         }
     }
 
@@ -223,28 +212,37 @@ impl<'p> Checkouts<'p> {
             // An empty file is just being written.
             let named = named.filter(|path| !path.is_empty());
             let named = named.map(|path| PathBuf::from(OsString::from_vec(path)));
-            if named.is_some_and(|gate| !gate.exists()) {
+            // In another container the target folder may have another path.
+            if named.is_some_and(|gate| !gate.exists()) && !are_used(&project.path()) {
                 let _ = fs::remove_dir_all(project.path());
             }
         }
     }
 
-    fn remove(&self, folder: &Path) {
+    /// Makes git forget a worktree.
+    fn forget(&self, folder: &Path) {
         let git = self.layout.git().args(["worktree", "remove", "--force", "--force"]);
         let _ = git.args([folder]).despite_interrupts().run();
-        let _ = fs::remove_dir_all(self.top_of(folder));
     }
+}
+
+/// Creates the folder of a project's sides.
+pub(super) fn make_sides(sides: &Path) -> io::Result<()> {
+    [sides.parent(), Some(sides)].into_iter().flatten().try_for_each(private)
 }
 
 /// Creates a folder that only its owner can enter, unless it exists.
 fn private(folder: &Path) -> io::Result<()> {
     match fs::DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        // In a shared folder, another user's folder could be a trap.
-        _ if fs::metadata(folder)?.uid() != rustix::process::getuid().as_raw() => {
-            Err(io::Error::other("it belongs to somebody else"))
-        }
-        _ => Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => (),
+    }
+    // In a shared folder, another user's folder, or a link to somewhere else, could be a trap.
+    let found = fs::symlink_metadata(folder)?;
+    if found.is_dir() && found.uid() == rustix::process::getuid().as_raw() {
+        Ok(())
+    } else {
+        Err(io::Error::other("it belongs to somebody else, or is no folder"))
     }
 }
 
@@ -257,23 +255,23 @@ pub(super) struct Worktree<'w> {
 
 impl Worktree<'_> {
     /// Keeps the files, and makes git forget the worktree.
-    pub(super) fn keep(mut self) {
-        let _ = fs::remove_file(self.folder.join(".git"));
+    pub(super) fn keep(mut self) -> io::Result<()> {
+        fs::remove_file(self.folder.join(".git"))?;
         let aside = self.folder.with_extension("kept");
-        if fs::rename(&self.folder, &aside).is_ok() {
-            // Without its folder, git forgets this worktree and deletes nothing. `prune` would forget others too.
-            let git =
-                self.checkouts.layout.git().args(["worktree", "remove", "--force", "--force"]);
-            let _ = git.args([&self.folder]).despite_interrupts().run();
-            self.kept = fs::rename(&aside, &self.folder).is_ok();
-        }
+        fs::rename(&self.folder, &aside)?;
+        // Without its folder, git forgets this worktree and deletes nothing. `prune` would forget others too.
+        self.checkouts.forget(&self.folder);
+        fs::rename(&aside, &self.folder)?;
+        self.kept = true;
+        Ok(())
     }
 }
 
 impl Drop for Worktree<'_> {
     fn drop(&mut self) {
         if !self.kept {
-            self.checkouts.remove(&self.folder);
+            self.checkouts.forget(&self.folder);
+            let _ = remove(&self.checkouts.top_of(&self.folder));
         }
     }
 }
@@ -283,12 +281,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_side_is_held_from_its_first_use_on() {
-        let side = tempfile::tempdir().unwrap();
-        assert!(!is_held(side.path()));
-        hold(side.path());
-        hold(side.path());
-        assert!(is_held(side.path()));
-        assert!(!is_held(&side.path().join("none")));
+    fn a_link_to_a_folder_is_not_taken_for_a_private_one() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        private(&at("folder")).unwrap();
+        private(&at("folder")).unwrap();
+        symlink(at("folder"), at("link")).unwrap();
+        assert!(private(&at("link")).is_err());
     }
 }

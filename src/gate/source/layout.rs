@@ -45,6 +45,8 @@ pub(in crate::gate) struct Layout {
     pub target: PathBuf,
     pub package: String,
     pub what: BuildTarget,
+    /// What the bench is made of, within the package: its folder `benches`, or its file elsewhere.
+    pub bench: PathBuf,
     /// The features, as arguments of cargo.
     pub features: Vec<String>,
     /// The package's folder within the repository.
@@ -115,6 +117,7 @@ struct Dependency {
 struct Target {
     name: String,
     kind: Vec<String>,
+    src_path: PathBuf,
 }
 
 impl Layout {
@@ -156,6 +159,7 @@ impl Layout {
         let above = above.then(|| workspace.clone());
         let here = within(folder).unwrap_or_default();
         let package_inside = within(&home).unwrap_or_else(|_| inside.clone());
+        let bench = package.home_of_bench(&what);
         let (target, package) = (metadata.target_directory.clone(), package.name.clone());
         let outside = outside(&metadata, &repository);
         let objects = format!("objects-{}", process::id());
@@ -169,6 +173,7 @@ impl Layout {
             target,
             package,
             what,
+            bench,
             features: features.to_vec(),
             package_inside,
             outside,
@@ -319,6 +324,19 @@ impl Package {
         self.targets
             .iter()
             .any(|target| target.name == name && target.kind.iter().any(|of| of == kind))
+    }
+
+    /// Returns the folder `benches`, or the file of a bench that is elsewhere, within the package.
+    fn home_of_bench(&self, what: &BuildTarget) -> PathBuf {
+        let is_it = |target: &&Target| {
+            target.kind.iter().any(|kind| kind == "bench")
+                && matches!(what, BuildTarget::Bench(name) if *name == target.name)
+        };
+        let of = |target: &Target| {
+            let file = target.src_path.strip_prefix(self.manifest_path.parent()?).ok()?;
+            (!file.starts_with("benches")).then(|| file.to_path_buf())
+        };
+        self.targets.iter().find(is_it).and_then(of).unwrap_or_else(|| "benches".into())
     }
 
     fn what(&self, bench: Option<&str>) -> Result<BuildTarget, GateError> {

@@ -71,7 +71,7 @@ pub(in crate::gate) struct Lock {
     package: Vec<Locked>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq, Eq)]
 struct Locked {
     name: String,
     version: String,
@@ -121,6 +121,13 @@ impl Lock {
         pin.name.clone()
     }
 
+    /// Returns a package from elsewhere that `before` did not have.
+    pub(in crate::gate) fn chosen_since(&self, before: &Lock) -> Option<String> {
+        let is_new = |package: &&Locked| !before.package.contains(package);
+        let mut chosen = self.package.iter().filter(|package| package.source.is_some());
+        chosen.find(is_new).map(|Locked { name, version, .. }| format!("{name} {version}"))
+    }
+
     /// Returns whether a dependency is at a version.
     pub(in crate::gate) fn holds(&self, pin: &Pin) -> bool {
         // cargo accepts a version without its `+` suffix.
@@ -163,6 +170,19 @@ mod tests {
         {
             assert!(Pin::parse_all(text).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_package_from_elsewhere_is_new_and_a_released_version_of_the_users_is_not() {
+        let lock = |own: &str, other: &str| -> Lock {
+            let source = "source = \"registry\"\n";
+            toml::from_str(&format!("[[package]]\nname = \"own\"\nversion = \"{own}\"\n[[package]]\nname = \"other\"\nversion = \"{other}\"\n{source}")).unwrap()
+        };
+        let before = lock("1.0.0", "2.0.0");
+        assert_eq!(lock("1.1.0", "2.0.0").chosen_since(&before), None);
+        let chosen = lock("1.0.0", "2.0.1").chosen_since(&before);
+        assert_eq!(chosen.as_deref(), Some("other 2.0.1"));
+        assert_eq!(Lock { package: vec![] }.chosen_since(&before), None, "fewer are no choice");
     }
 
     #[test]

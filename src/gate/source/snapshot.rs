@@ -29,6 +29,7 @@ impl Snapshot {
     /// Takes the snapshot. The user's index stays unchanged.
     pub(super) fn take(layout: &Layout, head: &str) -> Result<Snapshot, GateError> {
         let index = Index::copy(layout)?;
+        index.look_at_all()?;
         let mut add = index.git().args(["add", "-A", "--", "."]);
         // A target folder that is not ignored would add thousands of files, paceline's among them. Records of earlier
         // gates are not part of the head.
@@ -108,10 +109,33 @@ impl<'l> Index<'l> {
         File::options().write(true).open(&self.path)?.set_modified(written)
     }
 
-    /// Returns git with this index. Its objects stay out of the user's repository: uncommitted changes, perhaps secret,
-    /// are deleted with them.
+    /// Clears the marks by which git takes files for unchanged without a look at them: what is in the folder is measured.
+    /// Files that a sparse checkout leaves out stay as they are committed.
+    fn look_at_all(&self) -> Result<(), GateError> {
+        let listed = self.git().args(["ls-files", "-v", "-z"]).run()?.out.join("\n");
+        let files = || listed.split('\0').filter_map(|entry| entry.split_once(' '));
+        let assumed = files().filter(|(tag, _)| tag.starts_with(char::is_lowercase));
+        let is_here = |file: &str| self.repository.join(file).symlink_metadata().is_ok();
+        let skipped = files().filter(|(tag, file)| tag.eq_ignore_ascii_case("s") && is_here(file));
+        let marks: [(&str, Vec<&str>); 2] = [
+            ("--no-assume-unchanged", assumed.map(|(_, file)| file).collect()),
+            ("--no-skip-worktree", skipped.map(|(_, file)| file).collect()),
+        ];
+        for (mark, files) in marks {
+            // A command line has a greatest length.
+            for some in files.chunks(1_000) {
+                let git = self.git().args(["update-index", mark, "--"]).args(some);
+                self.succeeded(git.run()?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns git with this index. It asks no file system monitor, which could be wrong. Its objects stay out of the
+    /// user's repository: uncommitted changes, perhaps secret, are deleted with them.
     fn git(&self) -> Tool {
         Tool::git(self.repository)
+            .args(["-c", "core.fsmonitor=false"])
             .env("GIT_INDEX_FILE", &self.path)
             .env("GIT_OBJECT_DIRECTORY", self.scratch)
             .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &self.objects)

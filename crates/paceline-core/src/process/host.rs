@@ -5,6 +5,7 @@ use std::{
     fmt,
     io::{self, Write},
     net::SocketAddr,
+    path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
@@ -76,6 +77,23 @@ impl fmt::Display for HostError {
     }
 }
 
+/// Names the working directory or the program that does not exist: the system says only that something is missing.
+fn name_missing(error: io::Error, command: &Command) -> io::Error {
+    if error.kind() != io::ErrorKind::NotFound {
+        return error;
+    }
+    let program = Path::new(command.get_program());
+    let folder = command.get_current_dir().filter(|folder| !folder.is_dir());
+    let what = match folder {
+        Some(folder) => format!("there is no working folder {}", folder.display()),
+        None if program.is_file() => {
+            format!("the interpreter or loader of {} is not there", program.display())
+        }
+        None => format!("there is no program {}", program.display()),
+    };
+    io::Error::new(io::ErrorKind::NotFound, what)
+}
+
 /// A running host. Dropping it kills it.
 ///
 /// A request fails if the host does not know it, cannot do it, has ended, or does not answer within the patience.
@@ -92,8 +110,8 @@ pub struct Host {
 
 impl Host {
     pub(crate) fn start(mut command: Command) -> io::Result<Self> {
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| name_missing(error, &command))?;
         let leash = Some(Leash::on(&child));
         let requests = child.stdin.take().expect("it is piped");
         // A bounded channel: a host that floods it blocks on its own pipe.
@@ -332,6 +350,27 @@ mod tests {
         let died = host.exchange("request".into(), Duration::from_secs(50)).unwrap_err();
         assert!(died.to_string().contains("last words"), "{died}");
         assert!(now() - start < LAST_WORDS * 4);
+    }
+
+    #[test]
+    fn a_process_that_cannot_be_started_says_which_path_is_missing() {
+        let said = |program: &str, folder: &str| {
+            let mut command = Command::new(program);
+            command.current_dir(folder);
+            let error = Host::start(command).err().expect("it cannot start");
+            HostError::unstarted(&error).to_string()
+        };
+        let start = "cannot start a process: there is no";
+        assert_eq!(said("/bin/sh", "/nowhere"), format!("{start} working folder /nowhere"));
+        assert_eq!(said("/no/program", "/"), format!("{start} program /no/program"));
+        let script = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(script.path(), "#!/no/shell\n").unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(script.path(), executable).unwrap();
+        // No file that is open for writing can be executed.
+        let script = script.into_temp_path();
+        let said = said(script.to_str().unwrap(), "/");
+        assert!(said.contains("the interpreter or loader of /"), "{said}");
     }
 
     #[cfg(target_os = "linux")]
