@@ -3,6 +3,9 @@
 #[cfg(target_os = "linux")]
 #[path = "cluster/clock.rs"]
 mod clock;
+#[cfg(target_os = "linux")]
+#[path = "cluster/nodes.rs"]
+mod nodes;
 mod program;
 
 use std::{
@@ -227,6 +230,11 @@ fn wrong_input_gets_one_sentence_and_its_exit_code() {
     };
     engine("gone.toml", "[\"no-such-scheduler\"]", "[\"true\"]");
     submit("gone.toml", 6, "`no-such-scheduler` cannot be started here");
+    let slurm = ["cluster", "submit", "plan", "--engine", "slurm"];
+    let without = paceline(folder, slurm).env("PATH", folder).output().unwrap();
+    let why = program::error(&without, 6);
+    assert!(why.contains("`sbatch` cannot be started here"), "{why}");
+    assert!(why.contains("install slurm, or choose another engine"), "{why}");
     engine("odd.toml", "[\"echo\", \"JOB 12 OK\"]", "[\"true\"]");
     submit("odd.toml", 2, "found no job id by `^job (\\d+)$` in what it printed: \"JOB 12 OK\"");
     engine("mute.toml", "[\"echo\", \"job 12\"]", "[\"echo\", \"12:R\"]");
