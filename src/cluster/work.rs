@@ -1,22 +1,14 @@
 //! The work of a node: one block of the plan, by the same trials as `paceline run`.
 
-use std::{
-    env,
-    fs::{File, TryLockError},
-    thread,
-    time::Duration,
-};
-
-use rustix::process::geteuid;
+use std::time::Duration;
 
 use super::{
     Fault, PlanFolder,
-    node::{given_name, host_name, unique_name},
+    node::{claim, given_name, host_name, unique_name},
     part::{Attempt, attempts},
     roles,
 };
 use crate::{
-    output::print_note,
     record::Cell,
     run::{Order, in_trials},
     session::Session,
@@ -25,8 +17,6 @@ use paceline_core::{clock::now, interrupt::interrupted, process::Program};
 
 /// How long a block waits at least for another one on its node: the default time of a block.
 const LEAST_WAIT: Duration = Duration::from_mins(10);
-/// How often it looks. Looking costs the other block something.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// How the work on a block ended.
 pub enum Worked {
@@ -63,7 +53,7 @@ pub fn work(
         return Ok(Worked::Before);
     }
     let limit = Duration::from_secs_f64(plan.plan.block_seconds()).max(LEAST_WAIT);
-    let _alone = alone(&name, limit)?;
+    let _alone = claim(&name, false, limit)?;
     // What it waited for may have been the same block.
     if is_done() {
         return Ok(Worked::Before);
@@ -98,28 +88,4 @@ pub fn work(
     }
     attempt.complete((now() - start).as_secs_f64())?;
     Ok(Worked::Done(cells))
-}
-
-/// Waits for `limit` at most until no other worker of this user is on the node `name`, because two blocks at the same
-/// time spoil each other's figures: an attempt that was lost may still go on, and two plans may name one host. The node
-/// is kept while the returned file lives. `None` if there is no place to note that.
-fn alone(name: &str, limit: Duration) -> Result<Option<File>, Fault> {
-    let plain: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    let path = env::temp_dir().join(format!("paceline-{}-{plain}.lock", geteuid().as_raw()));
-    let Ok(node) = File::options().create(true).append(true).open(path) else { return Ok(None) };
-    let (deadline, mut is_told) = (now() + limit, false);
-    while matches!(node.try_lock(), Err(TryLockError::WouldBlock)) && !interrupted() {
-        if now() > deadline {
-            return Err(Fault::Failed(format!(
-                "another paceline still measures a block on {name}: wait for it or end it, and submit again"
-            )));
-        }
-        if !is_told {
-            print_note(&format!("another paceline measures a block on {name}: this one waits for it"));
-            is_told = true;
-        }
-        thread::sleep(LOOK);
-    }
-    Ok(Some(node))
 }
