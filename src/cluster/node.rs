@@ -1,18 +1,33 @@
 //! `node.json`: the node that measures a block.
 
-use std::{env, fs, path::Path, time::SystemTime};
+use std::{
+    env,
+    fs::{self, File, TryLockError},
+    path::Path,
+    thread,
+    time::{Duration, SystemTime},
+};
 
+use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
-
 use sha2::{Digest, Sha256};
 
-use super::{Plan, PlanFolder};
+use super::{Fault, Plan, PlanFolder};
 use crate::{
     machine::{build, cores, fingerprint, hex, sysctl},
+    output::print_note,
     record::{ModelRecord, Node, Run, SCHEMA},
     start::model_info,
 };
-use paceline_core::{clock::Clocks, fitness::wake_errors, histogram::Distribution};
+use paceline_core::{
+    clock::{Clocks, now},
+    fitness::wake_errors,
+    histogram::Distribution,
+    interrupt::interrupted,
+};
+
+/// How often a worker looks whether its node is free. Looking costs the other worker something.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Facts recorded before the first trial of an attempt.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -127,6 +142,34 @@ pub(super) fn boot_id() -> String {
     }
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     id.trim().to_owned()
+}
+
+/// Waits for `limit` at most until no other worker of this user is on the node `name`: two blocks at the same time spoil
+/// each other's figures. An attempt that was lost may still go on, and two plans may name one host. Roles of loads share
+/// a node. It is kept while the returned file lives; `None` if there is no place to note that.
+pub(super) fn claim(name: &str, is_load: bool, limit: Duration) -> Result<Option<File>, Fault> {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let plain: String = name.chars().map(plain).collect();
+    let path = env::temp_dir().join(format!("paceline-{}-{plain}.lock", geteuid().as_raw()));
+    let Ok(node) = File::options().create(true).append(true).open(path) else { return Ok(None) };
+    let is_taken = || {
+        let tried = if is_load { node.try_lock_shared() } else { node.try_lock() };
+        matches!(tried, Err(TryLockError::WouldBlock))
+    };
+    let (deadline, mut is_told) = (now() + limit, false);
+    while is_taken() && !interrupted() {
+        if now() > deadline {
+            return Err(Fault::Failed(format!(
+                "another paceline still measures on {name}: wait for it or end it, and submit again"
+            )));
+        }
+        if !is_told {
+            print_note(&format!("another paceline measures on {name}: this one waits for it"));
+            is_told = true;
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(Some(node))
 }
 
 /// Returns the whole seconds by which this node's wall clock is ahead of the file system's, which may be on another host.

@@ -11,7 +11,7 @@ use super::{
     Block, Fault, PlanFolder, Worked,
     hosts::{LoadPlan, PlanNode, token},
     meeting::{HELLO_TIMEOUT, Hello, Meeting, POLL, START_TIMEOUT},
-    node::NodeFile,
+    node::{NodeFile, claim},
     part::{Attempt, attempts},
 };
 use crate::{
@@ -39,6 +39,7 @@ pub(super) fn work(
     program: Program,
 ) -> Result<Worked, Fault> {
     let load = &load.of(block);
+    let _shared = claim(name, true, START_TIMEOUT)?;
     if name == load.server.id {
         return lead(plan, load, block, program);
     }

@@ -75,7 +75,7 @@ fn a_block_waits_until_its_node_is_free_and_is_not_measured_twice() {
     assert!(!folder.join("plan/parts").exists(), "it does not wait");
     drop(lock);
     let said = both_at_once.map(|child| both(&ended(child))).concat();
-    assert!(said.contains("another paceline measures a block on box: this one waits"), "{said}");
+    assert!(said.contains("another paceline measures on box: this one waits"), "{said}");
     assert!(said.contains("was done before"), "{said}");
     let attempts = fs::read_dir(folder.join("plan/parts/0000")).unwrap();
     let attempts = attempts.filter(|entry| entry.as_ref().unwrap().path().is_dir());
