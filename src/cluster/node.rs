@@ -1,4 +1,4 @@
-//! `node.json`: the node that measures a block.
+//! `node.json`: the node that measures a block, its name, and its claim on the machine.
 
 use std::{
     env,

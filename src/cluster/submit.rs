@@ -144,7 +144,7 @@ fn hand_over(
             }
             (None, _) => {
                 return Err(Fault::Usage(format!(
-                    "the engine {} took nothing: {why}",
+                    "the engine {} lists no job of this submission: {why}",
                     engine.name
                 )));
             }
