@@ -5,11 +5,16 @@
 //! all models of a comparison alike. Nodes share nothing but a folder. Files in it decide what succeeded; the scheduler
 //! says only what is waiting, running or gone.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::Path,
+};
 
 use serde::Serialize;
 
 use crate::{
+    machine::hex,
     output::remedy,
     record::{json, write_whole},
 };
@@ -74,6 +79,13 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
 /// Writes `value` to such a file.
 fn write_json_file(path: &Path, value: &impl Serialize) -> Result<(), Fault> {
     write_file(path, &json(value))
+}
+
+/// Returns so many random bytes as hexadecimal digits.
+fn random<const BYTES: usize>() -> io::Result<String> {
+    let mut random = [0; BYTES];
+    File::open("/dev/urandom")?.read_exact(&mut random)?;
+    Ok(hex(&random))
 }
 
 /// Returns the fault of a file of a plan's folder that cannot be written.

@@ -8,6 +8,7 @@ pub mod memory;
 mod pin;
 mod system;
 
+pub(crate) use fingerprint::sysctl;
 pub use fingerprint::{Build, Fingerprint, build, cores, fingerprint, hex, version_of};
 pub use group::Group;
 pub use host_activity::HostActivity;

@@ -3,6 +3,9 @@
 #[cfg(target_os = "linux")]
 #[path = "cluster/clock.rs"]
 mod clock;
+#[cfg(target_os = "linux")]
+#[path = "cluster/nodes.rs"]
+mod nodes;
 mod program;
 
 use std::{
@@ -172,6 +175,21 @@ fn a_job_that_has_ended_before_its_id_was_read_was_taken() {
 }
 
 #[test]
+fn every_job_is_cancelled_though_one_of_them_cannot_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    planned(folder, "1");
+    let engine = QUICK
+        .replace("'sh \"$0\" >&2; exit 1', \"{script}\"", "'echo job $0', \"{submission}\"")
+        .replace("[\"true\"]\nline", "[\"printf\", '1 R\\n2 R\\n']\nline")
+        .replace("cancel = [\"true\"]", "cancel = [\"sh\", \"-c\", 'echo >cancelled-$0; [ $0 = 2 ]', \"{job}\"]");
+    fs::write(folder.join("two.toml"), format!("most_tasks = 1\n{engine}")).unwrap();
+    ok(folder, &["cluster", "submit", "plan", "--engine", "two.toml"]);
+    refused(folder, &["cluster", "cancel", "plan"], 1, "job 1 goes on");
+    assert!(folder.join("cancelled-1").exists() && folder.join("cancelled-2").exists());
+}
+
+#[test]
 fn a_run_on_a_node_that_cannot_run_the_program_ends_and_names_what_was_printed_there() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -227,6 +245,11 @@ fn wrong_input_gets_one_sentence_and_its_exit_code() {
     };
     engine("gone.toml", "[\"no-such-scheduler\"]", "[\"true\"]");
     submit("gone.toml", 6, "`no-such-scheduler` cannot be started here");
+    let slurm = ["cluster", "submit", "plan", "--engine", "slurm"];
+    let without = paceline(folder, slurm).env("PATH", folder).output().unwrap();
+    let why = program::error(&without, 6);
+    assert!(why.contains("`sbatch` cannot be started here"), "{why}");
+    assert!(why.contains("install slurm, or choose another engine"), "{why}");
     engine("odd.toml", "[\"echo\", \"JOB 12 OK\"]", "[\"true\"]");
     submit("odd.toml", 2, "found no job id by `^job (\\d+)$` in what it printed: \"JOB 12 OK\"");
     engine("mute.toml", "[\"echo\", \"job 12\"]", "[\"echo\", \"12:R\"]");

@@ -108,8 +108,8 @@ fn every_path_and_every_test_that_is_named_exists() {
     assert!(missing.is_empty(), "named, and not there: {missing:#?}");
 }
 
-/// What the design of `paceline cluster` has to survive. A row of docs/cluster.md says which test plants it.
-const FAULTS: [&str; 15] = [
+/// What `paceline cluster` has to survive. A row of docs/cluster.md says which test plants it.
+const FAULTS: [&str; 24] = [
     "a node is killed",
     "a node is cut off, and its attempt and the new one both end",
     "the controller is killed while a job is submitted",
@@ -125,6 +125,16 @@ const FAULTS: [&str; 15] = [
     "a generator dies, or is late at the start",
     "collect is killed",
     "a wall clock is set",
+    // Bad input.
+    "there is no scheduler, or an engine file matches nothing",
+    "a load has more nodes than Slurm, or an unknown partition",
+    "a node cannot run the program",
+    "a plan is of another build, or its folder cannot be written",
+    "a disk is full, or cannot be written, under a load",
+    "clocks of a load's nodes are an hour off",
+    "a node has another plan or token",
+    "a load has more generators than nodes, or a role is started on another machine",
+    "a histogram cannot be read",
 ];
 
 #[test]

@@ -8,6 +8,8 @@ mod ended;
 #[path = "hosts/engines.rs"]
 mod engines;
 mod listener;
+#[path = "hosts/machines.rs"]
+mod machines;
 #[path = "hosts/own_server.rs"]
 mod own_server;
 mod program;

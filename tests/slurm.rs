@@ -8,7 +8,7 @@ mod slurm_cluster;
 use std::{fs, path::PathBuf};
 
 use paceline::record::State;
-use program::load_words;
+use program::{load_words, long_plan, processes};
 use slurm_cluster::{Cluster, patiently};
 
 /// Brings a cluster up, or leaves the test.
@@ -170,20 +170,65 @@ fn requeued_and_cancelled_tasks_are_done_in_the_end() {
 #[test]
 fn a_block_that_slurm_ends_for_its_time_is_given_up_with_its_word() {
     let cluster = cluster!();
-    // The task sleeps past its time: nothing depends on how fast this machine is.
-    let engine = cluster.engine(&[
-        ("exec {paceline}", "sleep 600; exec {paceline}"),
-        ("--time={minutes}", "--time=0:01"),
-    ]);
-    submitted(&cluster, 1, &to(&engine));
+    let engine = cluster.engine(&[("--time={minutes}", "--time=0:01")]);
+    in_mid_trial(&cluster, &to(&engine));
     // Slurm checks times every 30 s and more; the test says so itself.
-    cluster.await_running();
     let running = cluster.slurm("squeue", &["-h", "--array", "--states=R", "-o", "%A"]);
     for job in running.lines() {
         cluster.slurm("scontrol", &["update", &format!("jobid={job}"), "TimeLimit=0"]);
     }
     let waited = cluster.ends(3, &["status", "plan", "--wait"]);
     assert!(waited.contains("gave up") && waited.contains("TIMEOUT"), "{waited}");
+    nothing_is_left(&cluster);
+}
+
+/// Plans a block that takes longer than the test, submits it, and waits until it is in a trial.
+fn in_mid_trial(cluster: &Cluster, submission: &[&str]) {
+    let plan = long_plan(cluster.dir());
+    if !cluster.dir().join("plan").exists() {
+        cluster.ok(&plan[1..]);
+    }
+    cluster.ok(submission);
+    patiently("a trial runs", || is_measuring(cluster));
+}
+
+fn is_measuring(cluster: &Cluster) -> bool {
+    processes(cluster.dir()).iter().any(|line| line.contains("__host"))
+}
+
+/// No process of a block, and no result.
+fn nothing_is_left(cluster: &Cluster) {
+    patiently("nothing is left", || !is_measuring(cluster));
+    assert_eq!(cluster.done(), 0);
+}
+
+#[test]
+fn a_block_that_is_preempted_is_lost_and_one_that_is_held_after_a_requeue_is_blocked() {
+    let cluster = cluster!();
+    in_mid_trial(&cluster, &with("options=--requeue"));
+    let job = "--partition=urgent --nodes=2 --exclusive --output=/dev/null --wrap=true";
+    cluster.slurm("sbatch", &job.split(' ').collect::<Vec<_>>());
+    let in_state = |state: &str| {
+        let states = format!("--states={state}");
+        cluster.slurm("squeue", &["-h", "--array", "--partition=all", &states, "-o", "%i"])
+    };
+    patiently("it is preempted", || !in_state("PREEMPTED").is_empty());
+    let status = cluster.prints(&["status", "plan"]);
+    assert!(status.contains("1 lost") && status.contains("PREEMPTED"), "{status}");
+    nothing_is_left(&cluster);
+    for (how, held) in [
+        (&["requeuehold"][..], "PENDING"),
+        (&["requeuehold", "State=SpecialExit"], "SPECIAL_EXIT"),
+    ] {
+        in_mid_trial(&cluster, &["submit", "plan"]);
+        let task = in_state("RUNNING");
+        cluster.slurm("scontrol", &[how, &[task.trim()]].concat());
+        patiently("it is held", || !in_state(held).is_empty());
+        let waited = cluster.ends(3, &["status", "plan", "--wait"]);
+        assert!(waited.contains("1 blocked") && waited.contains("job_requeued_in"), "{waited}");
+        nothing_is_left(&cluster);
+        cluster.ok(&["cancel", "plan"]);
+    }
 }
 
 #[test]

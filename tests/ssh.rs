@@ -5,6 +5,7 @@
 mod program;
 
 use std::{
+    ffi::OsStr,
     fs,
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
@@ -14,8 +15,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paceline::record::read;
-use program::{await_that, both, is_installed, load_words, processes, record_in, run, text};
+use paceline::record::{Record, read};
+use program::{
+    await_that, both, is_installed, load_words, long_plan, processes, record_in, run, text,
+};
+use tempfile::TempDir;
 
 /// An sshd that ends with the test.
 struct Sshd(Child);
@@ -72,30 +76,74 @@ fn sshd(dir: &Path, more: &str) -> Result<(Sshd, String), String> {
     Ok((sshd, options))
 }
 
-/// Starts an sshd, or leaves the test.
-macro_rules! sshd {
-    ($dir:expr) => {
-        sshd!($dir, "")
-    };
-    ($dir:expr, $more:expr) => {
-        match sshd($dir, $more) {
-            Ok(found) => found,
-            Err(why) => return eprintln!("left out: {why}"),
+/// Hosts at two addresses of this machine, and the folder of what is submitted to them.
+struct Hosts {
+    _sshd: Sshd,
+    /// With these ssh reaches them.
+    options: String,
+    folder: TempDir,
+}
+
+impl Hosts {
+    /// Starts them, with more lines of sshd's configuration. Returns `None` after a message where there is no sshd.
+    fn up(more: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        match sshd(folder.path(), more) {
+            Ok((sshd, options)) => Some(Hosts { _sshd: sshd, options, folder }),
+            Err(why) => {
+                eprintln!("left out: {why}");
+                None
+            }
         }
-    };
+    }
+
+    fn dir(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Returns the words that choose these hosts.
+    fn engine(&self) -> Vec<String> {
+        let away = format!("folder={}/away", self.dir().display());
+        let options = format!("options={}", self.options);
+        ["--engine", "ssh", "--set", &options, "--set", &away].map(str::to_owned).into()
+    }
+
+    /// Runs `paceline`, which must succeed.
+    fn ok<W: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = W>) {
+        let output = run(self.dir(), words);
+        assert_eq!(output.status.code(), Some(0), "{}\n{}", both(&output), self.log());
+    }
+
+    /// What the first submission printed.
+    fn log(&self) -> String {
+        fs::read_to_string(self.dir().join("plan/submissions/1.txt")).unwrap_or_default()
+    }
+
+    /// Submits the plan; to these of the hosts, unless a load's plan names them.
+    fn submit(&self, hosts: Option<&str>) {
+        let mut words: Vec<String> = ["cluster", "submit", "plan"].map(str::to_owned).into();
+        words.extend(self.engine());
+        words.extend(hosts.iter().flat_map(|of| ["--set".to_owned(), format!("hosts={of}")]));
+        self.ok(words);
+    }
+
+    /// Plans, and submits the plan.
+    fn submitted(&self, plan: &[&str], hosts: Option<&str>) {
+        self.ok(plan);
+        self.submit(hosts);
+    }
+
+    fn wait_and_collect(&self) -> Record {
+        self.ok(["cluster", "status", "plan", "--wait"]);
+        self.ok(["cluster", "collect", "plan"]);
+        read(&record_in(self.dir())).unwrap()
+    }
 }
 
-/// Returns the words that choose hosts which are reached with `options`.
-fn engine(dir: &Path, options: &str) -> [String; 6] {
-    let [options, away] = [format!("options={options}"), format!("folder={}/away", dir.display())];
-    ["--engine", "ssh", "--set", &options, "--set", &away].map(str::to_owned)
-}
-
-/// Submits the plan in `dir` to such hosts.
-fn submitted(dir: &Path, more: &[&str], options: &str) {
-    let engine = engine(dir, options);
-    let submit = ["cluster", "submit", "plan"].into_iter().chain(engine.iter().map(String::as_str));
-    ok(dir, &submit.chain(more.iter().copied()).collect::<Vec<_>>());
+/// Returns the words of a plan of sleeping jobs.
+fn plan(of: &str) -> Vec<&str> {
+    let words = ["cluster", "plan", "sleep", "--scale", "10", "--out", "plan"];
+    words.into_iter().chain(of.split(' ')).collect()
 }
 
 /// Returns the words of `cluster` for a load from one host on the other.
@@ -103,107 +151,92 @@ fn load<'a>(command: &'a str, more: &'a str) -> Vec<&'a str> {
     [&["cluster"], &load_words(command, &["127.0.0.1", "127.0.0.2"], more)[..]].concat()
 }
 
-fn ok(dir: &Path, arguments: &[&str]) {
-    let output = run(dir, arguments);
-    let log = fs::read_to_string(dir.join("plan/submissions/1.txt")).unwrap_or_default();
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}\n{log}", text(&output.stderr));
-}
-
 #[test]
 fn hosts_that_share_no_folder_give_one_record_and_one_that_is_away_costs_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
-    let (_sshd, options) = sshd!(dir);
-    let plan = "cluster plan sleep yield --model tokio,pool --scale 10 --trials 4 --out plan";
-    ok(dir, &plan.split(' ').collect::<Vec<_>>());
-    // Nobody listens at the third address.
-    submitted(dir, &["--set", "hosts=127.0.0.1,127.0.0.2,127.0.0.3"], &options);
-    ok(dir, &["cluster", "status", "plan", "--wait"]);
-    ok(dir, &["cluster", "collect", "plan"]);
-    let record = read(&record_in(dir)).unwrap();
+    let Some(hosts) = Hosts::up("") else { return };
+    let plan = plan("yield --model tokio,pool --trials 4");
+    // Nobody listens at the third address, and the fourth is the first again.
+    hosts.submitted(&plan, Some("127.0.0.1,127.0.0.2,127.0.0.3,127.0.0.1"));
+    let record = hosts.wait_and_collect();
     assert_eq!((record.cells.len(), record.trials.len()), (4, 16));
     let nodes = record.nodes.unwrap();
     let ids: Vec<&str> = nodes.nodes.iter().map(|node| node.id.as_str()).collect();
     assert_eq!(ids, ["127.0.0.1", "127.0.0.2"]);
     assert!(nodes.left_out.is_empty(), "{:?}", nodes.left_out);
-    let log = fs::read_to_string(dir.join("plan/submissions/1.txt")).unwrap();
+    let log = hosts.log();
     assert!(log.contains("127.0.0.3 cannot be reached"), "{log}");
+    // Each host prints its version once.
+    assert_eq!(log.lines().filter(|line| line.starts_with("paceline ")).count(), 2, "{log}");
 }
 
 #[test]
 fn a_load_has_each_role_on_its_own_host_and_the_servers_result_comes_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
-    let (_sshd, options) = sshd!(dir);
-    ok(dir, &load("plan", "--duration 1s --port 17601"));
-    submitted(dir, &[], &options);
-    ok(dir, &["cluster", "status", "plan", "--wait"]);
-    let collected = run(dir, ["cluster", "collect", "plan"]);
+    let Some(hosts) = Hosts::up("") else { return };
+    hosts.submitted(&load("plan", "--duration 1s --port 17601"), None);
+    hosts.ok(["cluster", "status", "plan", "--wait"]);
+    let collected = run(hosts.dir(), ["cluster", "collect", "plan"]);
     // On a busy machine a load may be invalid, which is 3, and is not missing.
     let said = text(&collected.stdout);
     assert!(said.contains("1 block, 1 cell:"), "{said}");
-    let record = read(&record_in(dir)).unwrap();
-    let hosts = record.cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap();
-    assert_eq!(
-        (&*hosts.server, &hosts.generators[..]),
-        ("127.0.0.1", &["127.0.0.2".to_owned()][..])
-    );
+    let record = read(&record_in(hosts.dir())).unwrap();
+    let of = record.cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap();
+    assert_eq!((&*of.server, &of.generators[..]), ("127.0.0.1", &["127.0.0.2".to_owned()][..]));
     // The token is its owner's alone there, too.
-    let mut hosts = fs::read_dir(dir.join("away")).unwrap().map(|host| host.unwrap().path());
-    assert!(hosts.all(|host| {
+    let mut away = fs::read_dir(hosts.dir().join("away")).unwrap().map(|host| host.unwrap().path());
+    assert!(away.all(|host| {
         let mode = fs::metadata(host.join("token")).unwrap().permissions().mode();
         mode.trailing_zeros() >= 6
     }));
 }
 
-/// Passes commands on, but those that run paceline fail at one of the addresses.
-const CANNOT_RUN: &str = concat!(
-    "Match LocalAddress 127.0.0.2\n",
-    r#"ForceCommand case "$SSH_ORIGINAL_COMMAND" in *./paceline*) exit 126 ;; *) eval "$SSH_ORIGINAL_COMMAND" ;; esac"#,
-    "\n"
-);
+/// Returns lines of sshd's configuration: it passes commands on, but at one of the addresses those with `words` fail.
+fn failing(words: &str) -> String {
+    let passed = r#"*) eval "$SSH_ORIGINAL_COMMAND" ;; esac"#;
+    format!(
+        "Match LocalAddress 127.0.0.2\nForceCommand case \"$SSH_ORIGINAL_COMMAND\" in *\"{words}\"*) exit 126 ;; {passed}\n"
+    )
+}
 
 #[test]
 fn a_host_that_cannot_run_the_program_takes_no_block() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
-    let (_sshd, options) = sshd!(dir, CANNOT_RUN);
-    let plan = "cluster plan sleep yield --model pool --scale 10 --trials 4 --out plan";
-    ok(dir, &plan.split(' ').collect::<Vec<_>>());
-    submitted(dir, &["--set", "hosts=127.0.0.1,127.0.0.2"], &options);
-    ok(dir, &["cluster", "status", "plan", "--wait"]);
-    let log = fs::read_to_string(dir.join("plan/submissions/1.txt")).unwrap();
+    let Some(hosts) = Hosts::up(&failing("./paceline --version")) else { return };
+    hosts.submitted(&plan("--model pool --trials 4"), Some("127.0.0.1,127.0.0.2"));
+    hosts.ok(["cluster", "status", "plan", "--wait"]);
+    let log = hosts.log();
     assert!(log.contains("127.0.0.2 cannot be reached, has no room in "), "{log}");
 }
 
 #[test]
+fn a_host_that_fails_at_each_block_leaves_all_but_two_to_the_others() {
+    let Some(hosts) = Hosts::up(&failing("paceline cluster work")) else { return };
+    hosts.submitted(&plan("--model pool --trials 8"), Some("127.0.0.1,127.0.0.2"));
+    let waited = run(hosts.dir(), ["cluster", "status", "plan", "--wait"]);
+    assert!(text(&waited.stdout).contains("6 done, 2 lost"), "{}\n{}", both(&waited), hosts.log());
+    let why = "127.0.0.2 failed at two blocks one after the other, and takes no more";
+    assert!(hosts.log().contains(why), "{}", hosts.log());
+    hosts.submit(Some("127.0.0.1"));
+    assert_eq!(hosts.wait_and_collect().trials.len(), 8);
+}
+
+#[test]
 fn a_block_that_is_cancelled_ends_on_its_host() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
-    let (_sshd, options) = sshd!(dir);
-    // It takes longer than the test waits.
-    fs::write(dir.join("long.toml"), "name = \"long\"\nscale = [1]\njob = [{ sleep = \"50s\" }]\n")
-        .unwrap();
-    let plan = "cluster plan long.toml --model tokio,pool --trials 1 --out plan";
-    ok(dir, &plan.split(' ').collect::<Vec<_>>());
-    submitted(dir, &["--set", "hosts=127.0.0.1"], &options);
-    is_cancelled(dir, "__host");
+    let Some(hosts) = Hosts::up("") else { return };
+    hosts.submitted(&long_plan(hosts.dir()), Some("127.0.0.1"));
+    is_cancelled(&hosts, "__host");
 }
 
 #[test]
 fn a_load_that_is_cancelled_ends_on_every_host() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
-    let (_sshd, options) = sshd!(dir);
-    ok(dir, &load("plan", "--duration 10m --port 17602"));
-    submitted(dir, &[], &options);
-    is_cancelled(dir, "__load");
+    let Some(hosts) = Hosts::up("") else { return };
+    hosts.submitted(&load("plan", "--duration 10m --port 17602"), None);
+    is_cancelled(&hosts, "__load");
 }
 
 /// Cancels the plan once a host has a process with this word.
-fn is_cancelled(dir: &Path, word: &str) {
+fn is_cancelled(hosts: &Hosts, word: &str) {
+    let dir = hosts.dir();
     await_that("it begins", || processes(dir).iter().any(|line| line.contains(word)));
-    ok(dir, &["cluster", "cancel", "plan"]);
+    hosts.ok(["cluster", "cancel", "plan"]);
     // A host ends what it has once its connection is gone.
     await_that("nothing is left", || {
         processes(dir).iter().all(|line| line.starts_with("/usr/sbin/sshd"))
@@ -214,15 +247,11 @@ fn is_cancelled(dir: &Path, word: &str) {
 
 #[test]
 fn one_command_runs_a_load_in_both_directions_and_brings_both_results_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
-    let (_sshd, options) = sshd!(dir);
-    let (words, engine) =
-        (load("run", "--duration 1s --port 17603 --swap-roles"), engine(dir, &options));
-    let words = words.into_iter().chain(engine.iter().map(String::as_str));
-    let said = both(&run(dir, words));
-    let log = fs::read_to_string(dir.join("plan/submissions/1.txt")).unwrap_or_default();
+    let Some(hosts) = Hosts::up("") else { return };
+    let words = load("run", "--duration 1s --port 17603 --swap-roles").into_iter();
+    let words = words.map(str::to_owned).chain(hosts.engine());
+    let said = both(&run(hosts.dir(), words));
     // On a busy machine a load may be invalid, which is 3, and is not missing.
-    assert!(said.contains("2 blocks, 2 cells:"), "{said}{log}");
-    assert_eq!(fs::read_dir(dir.join("results")).unwrap().count(), 2);
+    assert!(said.contains("2 blocks, 2 cells:"), "{said}{}", hosts.log());
+    assert_eq!(fs::read_dir(hosts.dir().join("results")).unwrap().count(), 2);
 }

@@ -1,7 +1,7 @@
 //! The plan of a load between nodes: the server's node, the generators' nodes, and the load.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::Write,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     os::unix::fs::OpenOptionsExt,
@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Block, Fault, PlanFolder, unwritable_file};
+use super::{Block, Fault, PlanFolder, random, unwritable_file};
 use crate::load::{IntervalFormat, Order, RequestOptions, Target, Url};
 use paceline_core::{
     generator::{Drive, MOST_GENERATORS},
@@ -252,17 +252,14 @@ pub(super) fn write_token(dir: &Path) -> Result<(), Fault> {
     let cannot = |error: std::io::Error| unwritable_file(&path, &error);
     // One may be left of a plan that could not be written.
     let _ = fs::remove_file(&path);
-    let mut random = [0; TOKEN_BYTES / 2];
-    let mut source = File::open("/dev/urandom").map_err(cannot)?;
-    std::io::Read::read_exact(&mut source, &mut random).map_err(cannot)?;
+    let token = random::<{ TOKEN_BYTES / 2 }>().map_err(cannot)?;
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&path)
         .map_err(cannot)?;
-    file.write_all(crate::machine::hex(&random).as_bytes()).map_err(cannot)?;
-    Ok(())
+    file.write_all(token.as_bytes()).map_err(cannot)
 }
 
 /// Reads a plan's token.
@@ -372,6 +369,7 @@ mod tests {
             id: id.into(),
             host: "h".into(),
             boot_id: boot_id.into(),
+            other_boot_ids: vec![],
             fingerprint: Fingerprint::default(),
             clock_ahead_seconds: None,
         };
@@ -379,6 +377,7 @@ mod tests {
         assert!(!shared(&node("a", "1"), &[node("b", "2"), node("c", "3")]));
         assert!(shared(&node("a", "1"), &[node("b", "2"), node("c", "1")]));
         assert!(shared(&node("a", "1"), &[node("b", "2"), node("c", "2")]));
+        assert!(!shared(&node("a", ""), &[node("b", ""), node("c", "")]), "their clocks tell");
     }
 
     #[test]

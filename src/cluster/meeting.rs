@@ -50,7 +50,7 @@ pub(super) struct Hello {
 impl Hello {
     /// Describes this node as `name`, for the block.
     pub(super) fn here(plan: &PlanFolder, block: &Block, name: &str) -> Self {
-        let node = here(Some(name));
+        let node = here(name);
         Hello { plan: plan.hash.clone(), block: block.id.clone(), node, wall: None }
     }
 
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_connection_that_sends_its_token_slowly_does_not_hold_the_others_up() {
-        let (token, node) = ("0123456789abcdef".repeat(2), here(Some("b")));
+        let (token, node) = ("0123456789abcdef".repeat(2), here("b"));
         let hello = Hello { plan: String::new(), block: String::new(), node, wall: None };
         let (own, hello) = (token.clone(), serde_json::to_string(&hello).unwrap() + "\n");
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -119,7 +119,9 @@ impl Row<'_> {
     fn cell(&mut self, at: usize, cell: &Planned<'_>) -> Result<(Cell, Vec<Trial>), String> {
         let taken = self.parts.iter_mut().filter_map(|(_, part)| part.cells[at].1.take());
         let trials: Vec<Trial> = taken.collect();
-        if let Some((state, why)) = self.fault(at, trials.len()) {
+        let model = cell.entry.info.name;
+        let fault = self.fault(at, trials.len()).or_else(|| self.two_versions(model));
+        if let Some((state, why)) = fault {
             self.check_histograms(&trials)?;
             let nodes = self.parts.iter().map(|(_, part)| part.node.node.id.clone()).collect();
             return Ok((Cell { nodes, ..cell.cell_with_reason(state, why) }, trials));
@@ -175,6 +177,22 @@ impl Row<'_> {
             ends.len() == passes && ends.iter().all(|(_, _, other)| other.state == end.state);
         let reason = end.reason.clone().unwrap_or_default();
         Some((end.state, if alike { reason } else { told(block, part, end, &others) }))
+    }
+
+    /// Returns why the trials of a model are not merged: its language has another version on another node, which no
+    /// fingerprint tells.
+    fn two_versions(&self, model: &str) -> Option<(State, String)> {
+        let version = |part: &Measured| {
+            let of = part.node.models.iter().find(|of| of.name == model)?;
+            Some((of.version.clone(), part.node.node.id.clone()))
+        };
+        let mut all = self.parts.iter().filter_map(|(_, part)| version(part));
+        let (first, node) = all.next()?;
+        let (other, elsewhere) = all.find(|(version, _)| *version != first)?;
+        let why = format!(
+            "its version is {first} on {node} and {other} on {elsewhere}, and figures of two versions do not mix: install one on all nodes"
+        );
+        Some((State::Invalid, why))
     }
 
     /// Returns what no model can exceed on any of the nodes; `None` if one of them has no such bound, or it is refuted.

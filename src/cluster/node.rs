@@ -1,16 +1,33 @@
-//! `node.json`: the node that measures a block.
+//! `node.json`: the node that measures a block, its name, and its claim on the machine.
 
-use std::{env, fs, path::Path, time::SystemTime};
+use std::{
+    env,
+    fs::{self, File, TryLockError},
+    path::Path,
+    thread,
+    time::{Duration, SystemTime},
+};
 
+use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::{Plan, PlanFolder};
+use super::{Fault, Plan, PlanFolder};
 use crate::{
-    machine::{build, cores, fingerprint},
+    machine::{build, cores, fingerprint, hex, sysctl},
+    output::print_note,
     record::{ModelRecord, Node, Run, SCHEMA},
     start::model_info,
 };
-use paceline_core::{clock::Clocks, fitness::wake_errors, histogram::Distribution};
+use paceline_core::{
+    clock::{Clocks, now},
+    fitness::wake_errors,
+    histogram::Distribution,
+    interrupt::interrupted,
+};
+
+/// How often a worker looks whether its node is free. Looking costs the other worker something.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Facts recorded before the first trial of an attempt.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,10 +80,16 @@ impl NodeFile {
         }
     }
 
-    /// Describes this node at the start of `attempt` at `block`. `probe` is a file just created in the plan's folder.
+    /// Describes this node as `id` at the start of `attempt` at `block`. `probe` is a file just created in the plan's
+    /// folder.
     #[must_use]
-    pub fn here(folder: &PlanFolder, block: &str, attempt: &str, probe: &Path) -> Self {
-        let node = Node { clock_ahead_seconds: clock_ahead(probe), ..here(None) };
+    pub fn here(
+        folder: &PlanFolder,
+        block: &str,
+        (attempt, id): (&str, &str),
+        probe: &Path,
+    ) -> Self {
+        let node = Node { clock_ahead_seconds: clock_ahead(probe), ..here(id) };
         NodeFile {
             generators: vec![],
             plan: folder.hash.clone(),
@@ -81,31 +104,72 @@ impl NodeFile {
     }
 }
 
-/// Describes this node. `name` replaces its own name.
-pub(super) fn here(name: Option<&str>) -> Node {
+/// Describes this node as `id`.
+pub(super) fn here(id: &str) -> Node {
     Node {
-        id: name.map_or_else(node_name, str::to_owned),
+        id: id.to_owned(),
         host: host_name(),
         boot_id: boot_id(),
+        other_boot_ids: vec![],
         fingerprint: fingerprint(),
         clock_ahead_seconds: None,
     }
 }
 
-/// Returns the scheduler's name for this node, or else the host name, which two hosts may share.
-pub(super) fn node_name() -> String {
-    let named = env::var("PACELINE_NODE_NAME").ok().filter(|id| !id.is_empty());
-    named.unwrap_or_else(host_name)
+/// Returns the name that this node was given, by `--node` or by the scheduler.
+pub(super) fn given_name(node: Option<&str>) -> Option<String> {
+    let scheduler = || env::var("PACELINE_NODE_NAME").ok().filter(|id| !id.is_empty());
+    node.map(str::to_owned).or_else(scheduler)
+}
+
+/// Returns the host name and the start of an id of the machine: hosts may share a name.
+pub(super) fn unique_name() -> String {
+    // It stays when the machine restarts. Its manual says to publish it hashed.
+    let id = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let id = if id.trim().len() == 32 { id.trim().to_owned() } else { boot_id() };
+    let short: String = hex(&Sha256::digest(format!("paceline {id}"))).chars().take(6).collect();
+    format!("{}-{short}", host_name())
 }
 
 pub(super) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Returns the kernel's boot id. Nodes with the same boot id are one machine.
+/// Returns the kernel's boot id; empty if the system has none. Nodes with the same boot id are one machine.
 pub(super) fn boot_id() -> String {
+    if cfg!(target_os = "macos") {
+        return sysctl("kern.bootsessionuuid");
+    }
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     id.trim().to_owned()
+}
+
+/// Waits for `limit` at most until no other worker of this user is on the node `name`: two blocks at the same time spoil
+/// each other's figures. An attempt that was lost may still go on, and two plans may name one host. Roles of loads share
+/// a node. It is kept while the returned file lives; `None` if there is no place to note that.
+pub(super) fn claim(name: &str, is_load: bool, limit: Duration) -> Result<Option<File>, Fault> {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let plain: String = name.chars().map(plain).collect();
+    let path = env::temp_dir().join(format!("paceline-{}-{plain}.lock", geteuid().as_raw()));
+    let Ok(node) = File::options().create(true).append(true).open(path) else { return Ok(None) };
+    let is_taken = || {
+        let tried = if is_load { node.try_lock_shared() } else { node.try_lock() };
+        matches!(tried, Err(TryLockError::WouldBlock))
+    };
+    let (deadline, mut is_told) = (now() + limit, false);
+    while is_taken() && !interrupted() {
+        if now() > deadline {
+            return Err(Fault::Failed(format!(
+                "another paceline still measures on {name}: wait for it or end it, and submit again"
+            )));
+        }
+        if !is_told {
+            print_note(&format!("another paceline measures on {name}: this one waits for it"));
+            is_told = true;
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(Some(node))
 }
 
 /// Returns the whole seconds by which this node's wall clock is ahead of the file system's, which may be on another host.

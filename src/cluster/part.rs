@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Fault, PlanFolder,
     node::{NodeFile, boot_id, host_name},
-    unwritable_file, write_json_file,
+    random, unwritable_file, write_json_file,
 };
 use crate::{
     machine::hex,
@@ -73,15 +73,14 @@ impl Attempt {
         id: &str,
         generators: Vec<Node>,
     ) -> Result<Self, Fault> {
-        let name = name();
+        let name = name()?;
         let folder = plan.attempts(block).join(&name);
         let cannot = |error: io::Error| unwritable_file(&folder, &error);
         fs::create_dir_all(folder.parent().unwrap_or(&folder)).map_err(cannot)?;
         fs::create_dir(&folder).map_err(cannot)?;
         let probe = folder.join(CELLS);
         File::create(&probe).map_err(cannot)?;
-        let mut node = NodeFile::here(plan, block, &name, &probe);
-        id.clone_into(&mut node.node.id);
+        let mut node = NodeFile::here(plan, block, (&name, id), &probe);
         node.generators = generators;
         // They were compared with this node's clock, and this node's with the file system's.
         for generator in &mut node.generators {
@@ -143,19 +142,13 @@ fn write_once(folder: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Returns a unique name: the scheduler's job, the host, its boot, the process and a random number.
-fn name() -> String {
+fn name() -> Result<String, String> {
     let job = std::env::var("PACELINE_JOB").unwrap_or_default();
     let job = if job.is_empty() { "by-hand".into() } else { job };
-    let nonce = fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
-    let start = |id: &str| id.chars().take(8).collect::<String>();
-    let name = format!(
-        "{job}-{}-{}-{}-{}",
-        host_name(),
-        start(&boot_id()),
-        std::process::id(),
-        start(&nonce)
-    );
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect()
+    let nonce = random::<4>().map_err(|error| format!("no random number for a name: {error}"))?;
+    let boot: String = boot_id().chars().take(8).collect();
+    let name = format!("{job}-{}-{boot}-{}-{nonce}", host_name(), std::process::id());
+    Ok(name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect())
 }
 
 impl Contents {

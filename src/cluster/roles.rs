@@ -2,16 +2,16 @@
 
 use std::{
     io::{self, Write},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpStream, UdpSocket},
     thread,
     time::{Duration, Instant},
 };
 
 use super::{
     Block, Fault, PlanFolder, Worked,
-    hosts::{LoadPlan, token},
+    hosts::{LoadPlan, PlanNode, token},
     meeting::{HELLO_TIMEOUT, Hello, Meeting, POLL, START_TIMEOUT},
-    node::NodeFile,
+    node::{NodeFile, claim},
     part::{Attempt, attempts},
 };
 use crate::{
@@ -39,10 +39,12 @@ pub(super) fn work(
     program: Program,
 ) -> Result<Worked, Fault> {
     let load = &load.of(block);
+    let _shared = claim(name, true, START_TIMEOUT)?;
     if name == load.server.id {
         return lead(plan, load, block, program);
     }
-    if load.generators.iter().any(|node| node.id == name) {
+    if let Some(node) = load.generators.iter().find(|node| node.id == name) {
+        check_address(node)?;
         return generate(plan, load, block, name, &program);
     }
     let names: Vec<&str> = load.generators.iter().map(|node| &*node.id).collect();
@@ -51,6 +53,22 @@ pub(super) fn work(
         load.server.id,
         names.join(", ")
     )))
+}
+
+/// Checks that this machine has the address of `node`: the record would name another than the one that sends. The
+/// server's node listens on its own, which shows it.
+fn check_address(node: &PlanNode) -> Result<(), Fault> {
+    // Some systems have only one address of loopback.
+    if node.address.is_loopback() {
+        return Ok(());
+    }
+    let bound = UdpSocket::bind((node.address, 0)).map(drop);
+    bound.map_err(|error| {
+        let PlanNode { id, address } = node;
+        Fault::Usage(format!(
+            "this machine does not have {id}'s address {address}: {error}; start this role on {id}, or make a new plan with an address of {id}"
+        ))
+    })
 }
 
 fn lead(

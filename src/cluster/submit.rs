@@ -144,7 +144,7 @@ fn hand_over(
             }
             (None, _) => {
                 return Err(Fault::Usage(format!(
-                    "the engine {} took nothing: {why}",
+                    "the engine {} lists no job of this submission: {why}",
                     engine.name
                 )));
             }
@@ -183,9 +183,14 @@ pub fn cancel(plan: &PlanFolder) -> Result<usize, Fault> {
         let (last, _) = watch.jobs.of(block);
         jobs.extend(last.and_then(|of| of.job.clone()).filter(|job| !jobs.contains(job)));
     }
-    for job in &jobs {
-        let values = Values::of(plan).with("job", job);
-        engine.cancel(&values).map_err(|why| Fault::Failed(format!("job {job} goes on: {why}")))?;
+    // All of them, though the first may just have ended.
+    let goes_on = |job: &String| {
+        let why = engine.cancel(&Values::of(plan).with("job", job)).err()?;
+        Some(format!("job {job} goes on: {why}"))
+    };
+    let going_on: Vec<String> = jobs.iter().filter_map(goes_on).collect();
+    if !going_on.is_empty() {
+        return Err(Fault::Failed(going_on.join("; ")));
     }
     watch.jobs.write(Event::Cancelled { at: paceline_core::clock::utc() })?;
     Ok(jobs.len())

@@ -76,7 +76,7 @@ fn plan(dir: &Path, passes: u32) -> PlanFolder {
 
 fn node(plan: &PlanFolder, block: &str, attempt: &str, node: usize) -> NodeFile {
     static HERE: OnceLock<NodeFile> = OnceLock::new();
-    let here = HERE.get_or_init(|| NodeFile::here(plan, block, attempt, Path::new("/")));
+    let here = HERE.get_or_init(|| NodeFile::here(plan, block, (attempt, "n0"), Path::new("/")));
     let own = Node { id: format!("n{node}"), ..here.node.clone() };
     let (plan, block, attempt) = (plan.hash.clone(), block.into(), attempt.into());
     NodeFile { plan, block, attempt, node: own, ..here.clone() }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Fault, PlanFolder,
-    node::node_name,
+    node::{claim, given_name, host_name, unique_name},
     part::{Attempt, attempts},
     roles,
 };
@@ -14,6 +14,9 @@ use crate::{
     session::Session,
 };
 use paceline_core::{clock::now, interrupt::interrupted, process::Program};
+
+/// How long a block waits at least for another one on its node: the default time of a block.
+const LEAST_WAIT: Duration = Duration::from_mins(10);
 
 /// How the work on a block ended.
 pub enum Worked {
@@ -40,12 +43,23 @@ pub fn work(
 ) -> Result<Worked, Fault> {
     let block = plan.block(block)?;
     plan.check_build()?;
-    let name = node.map_or_else(node_name, str::to_owned);
+    let given = given_name(node);
     if let Some(load) = &plan.plan.load {
-        return roles::work(plan, load, block, &name, program);
+        return roles::work(plan, load, block, &given.unwrap_or_else(host_name), program);
     }
-    if !attempts(plan, &block.id).0.is_empty() {
+    let name = given.unwrap_or_else(unique_name);
+    let is_done = || !attempts(plan, &block.id).0.is_empty();
+    if is_done() {
         return Ok(Worked::Before);
+    }
+    let limit = Duration::from_secs_f64(plan.plan.block_seconds()).max(LEAST_WAIT);
+    let _alone = claim(&name, false, limit)?;
+    // What it waited for may have been the same block.
+    if is_done() {
+        return Ok(Worked::Before);
+    }
+    if interrupted() {
+        return Ok(Worked::Interrupted);
     }
     let start = now();
     let attempt = Attempt::begin(plan, &block.id, &name, vec![])?;

@@ -37,12 +37,14 @@ pub fn between(
     });
     *agents = mem::take(&mut bench.agents);
     let clock_uncertainty_ns = agents.iter().filter_map(Agent::uncertainty_ns).max();
+    // Some containers have a boot id of their own, and some systems none.
+    let shared_host = hosts.shared_host || Agent::share_a_clock(agents);
     bench.progress.end();
     done?;
     for cell in &mut ended {
         cell.nodes = vec![hosts.server.clone(); cell.trials()];
         if let Some(load) = &mut cell.load {
-            load.hosts = Some(Hosts { clock_uncertainty_ns, ..hosts.clone() });
+            load.hosts = Some(Hosts { shared_host, clock_uncertainty_ns, ..hosts.clone() });
         }
         write(cell)?;
     }

@@ -1,6 +1,6 @@
 //! The factors of a figure: the machine, the kernel, the compiler and the versions of the models.
 
-use std::{collections::BTreeMap, env, fmt::Write, fs, sync::OnceLock, thread};
+use std::{collections::BTreeMap, env, fmt::Write, fs, process::Command, sync::OnceLock, thread};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ pub struct Fingerprint {
     pub hash: String,
     /// `x86_64`, …
     pub architecture: String,
-    /// The CPU's vendor, family, model and stepping.
+    /// The CPU's vendor, family, model and stepping; on ARM its implementer, part, variant and revision.
     pub cpu: [String; 4],
     /// The CPU's name; not hashed, because hypervisors may change it.
     pub cpu_name: String,
@@ -109,14 +109,14 @@ pub fn cores() -> usize {
 
 /// Returns the fingerprint of this machine and build.
 pub fn fingerprint() -> Fingerprint {
-    let cpu = cpu_info();
+    let cpu = cpu_info(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default());
     let get = |key: &str| cpu.get(key).cloned().unwrap_or_default();
     let number = |key: &str| get(key).parse::<usize>().unwrap_or(0);
     let threads = number("siblings").checked_div(number("cpu cores")).map(|n| n.to_string());
     let mut found = Fingerprint {
         hash: String::new(),
         architecture: env::consts::ARCH.into(),
-        cpu: [get("vendor_id"), get("cpu family"), get("model"), get("stepping")],
+        cpu: cpu_model(&cpu),
         cpu_name: get("model name"),
         logical_cpus: cores(),
         cpu_quota: Group::here().cpus.map(|cpus| format!("{cpus:.2}")),
@@ -170,14 +170,34 @@ fn features() -> Vec<String> {
     features
 }
 
-/// Returns the fields of the first CPU in `/proc/cpuinfo`.
-fn cpu_info() -> BTreeMap<String, String> {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+/// Returns the fields of the first CPU in `text`, the contents of `/proc/cpuinfo`. macOS has no such file.
+fn cpu_info(text: &str) -> BTreeMap<String, String> {
+    if text.is_empty() {
+        let name = sysctl("machdep.cpu.brand_string");
+        return ["model name", "model"].map(|key| (key.to_owned(), name.clone())).into();
+    }
     let first = text.split("\n\n").next().unwrap_or_default().lines();
     first
         .filter_map(|line| line.split_once(':'))
         .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
         .collect()
+}
+
+/// Returns what tells the models of CPUs apart. ARM has words of its own for it.
+fn cpu_model(cpu: &BTreeMap<String, String>) -> [String; 4] {
+    let keys = if cpu.contains_key("CPU implementer") {
+        ["CPU implementer", "CPU part", "CPU variant", "CPU revision"]
+    } else {
+        ["vendor_id", "cpu family", "model", "stepping"]
+    };
+    keys.map(|key| cpu.get(key).cloned().unwrap_or_default())
+}
+
+/// Returns a value of macOS's `sysctl`; empty where there is none.
+pub(crate) fn sysctl(name: &str) -> String {
+    let output = Command::new("/usr/sbin/sysctl").args(["-n", name]).output();
+    let output = output.ok().filter(|output| output.status.success());
+    output.map_or_else(String::new, |output| String::from_utf8_lossy(&output.stdout).trim().into())
 }
 
 fn kernel() -> String {
@@ -199,6 +219,21 @@ mod tests {
         let quarter = Fingerprint { cpu_quota: Some("0.25".into()), ..one.clone() };
         assert_ne!(quarter.hashed(), one.hash, "a CPU quota is part of it");
         assert!(!one.kernel.is_empty() && one.rustc.starts_with("rustc "));
+    }
+
+    #[test]
+    fn arm_cpus_of_two_models_differ() {
+        let model = |part: &str| {
+            let text = format!(
+                "processor\t: 0\nBogoMIPS\t: 108.00\nCPU implementer\t: 0x41\nCPU architecture: 8\n\
+                 CPU variant\t: 0x0\nCPU part\t: {part}\nCPU revision\t: 3\n\nprocessor\t: 1\n"
+            );
+            cpu_model(&cpu_info(&text))
+        };
+        assert_eq!(model("0xd08"), ["0x41", "0xd08", "0x0", "3"]);
+        assert_ne!(model("0xd08"), model("0xd0b"), "a Raspberry Pi 4 is a Raspberry Pi 5");
+        let x86 = "vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 85\nmodel name\t: Xeon\nstepping\t: 7\n";
+        assert_eq!(cpu_model(&cpu_info(x86)), ["GenuineIntel", "6", "85", "7"]);
     }
 
     #[test]

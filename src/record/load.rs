@@ -100,7 +100,7 @@ pub struct Hosts {
     pub server: String,
     /// The node of each generator.
     pub generators: Vec<String>,
-    /// Whether two of them have one boot id: they are one machine, and the figures are not those of a network.
+    /// Whether two of them have one boot id or clock: they are one machine, and the figures are not those of a network.
     pub shared_host: bool,
     /// How far the common start of the generators may be off by any of their clocks; no other figure has two clocks.
     pub clock_uncertainty_ns: Option<u64>,
@@ -113,10 +113,11 @@ pub(crate) fn roles(server: &str, generators: &[impl Borrow<str>]) -> String {
 }
 
 impl Hosts {
-    /// Describes the nodes of a load, the server's first.
+    /// Describes the nodes of a load, the server's first. A node without a boot id shares none: clocks tell machines
+    /// apart too, once they have been compared.
     pub fn of(server: &Node, generators: &[Node]) -> Self {
-        let mut machines: Vec<&str> =
-            std::iter::once(server).chain(generators).map(|node| &*node.boot_id).collect();
+        let all = std::iter::once(server).chain(generators).map(|node| &*node.boot_id);
+        let mut machines: Vec<&str> = all.filter(|id| !id.is_empty()).collect();
         machines.sort_unstable();
         Hosts {
             server: server.id.clone(),
@@ -133,7 +134,7 @@ impl Hosts {
             format!("; start agreed within {}", long(Duration::from_nanos(ns)))
         });
         let shared = if self.shared_host {
-            "; shared host, so not ranked: nodes with one boot id are one machine, without a network between them"
+            "; shared host, so not ranked: nodes with one boot id or clock are one machine, without a network between them"
         } else {
             ""
         };

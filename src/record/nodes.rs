@@ -31,12 +31,15 @@ pub struct Nodes {
 /// A node when it began its first block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Node {
-    /// Its name in trials and cells: the scheduler's, or its host name.
+    /// Its name in trials and cells: the scheduler's, or its host name with an id of the machine.
     pub id: String,
     /// Its host name.
     pub host: String,
-    /// The kernel's boot id: nodes that share it are one machine.
+    /// The kernel's boot id: nodes that share it are one machine. Empty if the system has none.
     pub boot_id: String,
+    /// Its other boot ids: it restarted between blocks, or several machines have this name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_boot_ids: Vec<String>,
     /// The machine.
     pub fingerprint: Fingerprint,
     /// How many seconds its wall clock is ahead of the clock of the file system with the plan.
@@ -75,9 +78,14 @@ impl Nodes {
     /// Adds a node unless it is known already; returns whether it was added. It may restart, or its clock be set,
     /// between two blocks: a record describes it at its first.
     pub(crate) fn add(&mut self, node: &Node) -> bool {
-        let is_new = !self.nodes.iter().any(|known| known.id == node.id);
-        self.nodes.extend(is_new.then(|| node.clone()));
-        is_new
+        let Some(known) = self.nodes.iter_mut().find(|known| known.id == node.id) else {
+            self.nodes.push(node.clone());
+            return true;
+        };
+        if known.boot_id != node.boot_id && !known.other_boot_ids.contains(&node.boot_id) {
+            known.other_boot_ids.push(node.boot_id.clone());
+        }
+        false
     }
 
     /// Returns warnings about the nodes for readers of the figures.
@@ -96,6 +104,7 @@ impl Nodes {
         for node in &self.nodes {
             machines.entry(&node.boot_id).or_default().push(&node.id);
         }
+        let unknown = machines.remove("").unwrap_or_default();
         for mut names in machines.into_values() {
             names.dedup();
             if names.len() > 1 {
@@ -114,6 +123,20 @@ impl Nodes {
             warnings.push(format!(
                 "All of it ran on two nodes, {} and {}: intervals are over their trials, and nothing is known of others.",
                 one.id, other.id
+            ));
+        }
+        if !unknown.is_empty() && self.nodes.len() > 1 {
+            warnings.push(format!(
+                "No boot id was found on {}: it is not known which nodes are machines of their own.",
+                unknown.join(", ")
+            ));
+        }
+        for node in self.nodes.iter().filter(|node| !node.other_boot_ids.is_empty()) {
+            warnings.push(format!(
+                "{} had {} boot ids: it restarted between blocks, or several machines have this name and count as one node; \
+                 name each with --node or PACELINE_NODE_NAME.",
+                node.id,
+                node.other_boot_ids.len() + 1
             ));
         }
         for node in &self.nodes {
@@ -167,6 +190,7 @@ mod tests {
             id: (*id).into(),
             host: "h".into(),
             boot_id: (*boot_id).into(),
+            other_boot_ids: vec![],
             fingerprint: Fingerprint::default(),
             clock_ahead_seconds: *ahead,
         };
@@ -204,6 +228,25 @@ mod tests {
         assert!(
             off[1].contains("of a is 3600 s ahead of") && off[2].contains("of b is 70 s behind")
         );
+    }
+
+    #[test]
+    fn nodes_without_a_boot_id_are_not_taken_for_one_machine() {
+        let said = nodes(&[("a", "", None), ("b", "", None), ("c", "3", None)]).warnings();
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].starts_with("No boot id was found on a, b: it is not known"), "{said:?}");
+        assert_eq!(nodes(&[("a", "", None)]).warnings().len(), 1, "one node is one machine");
+    }
+
+    #[test]
+    fn a_name_with_two_boot_ids_is_one_node_and_said_to_be_perhaps_two() {
+        let mut all = nodes(&[("a", "1", None), ("b", "2", None), ("c", "3", None)]);
+        for boot_id in ["1", "4", "4"] {
+            assert!(!all.add(&nodes(&[("a", boot_id, None)]).nodes[0]));
+        }
+        assert_eq!(all.nodes[0].other_boot_ids, ["4"]);
+        let said = all.warnings();
+        assert!(said.len() == 1 && said[0].starts_with("a had 2 boot ids: it restarted"), "{said:?}");
     }
 
     #[test]

@@ -6,30 +6,15 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, Command},
-    thread,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
     Namespaces, all_end_well, fails, load_words, paceline, planned,
-    program::{await_that, ended, places, processes},
+    program::{Swept, await_that, ended, processes},
     said, token_and_hello_of_b, work,
 };
-
-/// Ends what a test that fails leaves in its folder.
-pub(super) struct Swept<'a>(pub &'a Path);
-
-impl Drop for Swept<'_> {
-    fn drop(&mut self) {
-        for place in places(self.0).iter().filter(|_| thread::panicking()) {
-            let id = place.file_name().and_then(|id| id.to_str()?.parse().ok());
-            if let Some(id) = id.and_then(Pid::from_raw) {
-                let _ = kill_process(id, Signal::KILL);
-            }
-        }
-    }
-}
 
 /// Waits until a generator of the plan in `folder` is at work.
 pub(super) fn await_generator(folder: &Path) {

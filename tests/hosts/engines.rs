@@ -6,9 +6,9 @@ use paceline::record::{Record, read};
 
 use super::{
     collected,
-    ended::{Swept, await_generator},
+    ended::await_generator,
     fails, load_words, paceline, planned,
-    program::processes,
+    program::{Swept, processes},
     said,
 };
 

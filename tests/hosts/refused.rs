@@ -63,6 +63,9 @@ fn a_plan_that_makes_no_sense_is_refused_with_exit_code_2() {
     refused("collect plan --any-machine", "a load stays on the nodes that its plan names");
     refused("work plan 0000 --node z", "has no role in this plan");
     refused("work plan 0000 --node b", "is not a token of 32 hexadecimal digits");
+    fs::remove_dir_all(folder.path().join("plan")).unwrap();
+    planned(folder.path(), &["a=192.0.2.1", "b=192.0.2.2"], "");
+    refused("work plan 0000 --node b", "this machine does not have b's address 192.0.2.2");
 }
 
 #[test]

@@ -186,6 +186,27 @@ pub(crate) fn processes(folder: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Ends what a test that fails leaves in its folder.
+pub(crate) struct Swept<'a>(pub(crate) &'a Path);
+
+impl Drop for Swept<'_> {
+    fn drop(&mut self) {
+        for place in places(self.0).iter().filter(|_| thread::panicking()) {
+            let id = place.file_name().and_then(|id| id.to_str()?.parse().ok());
+            if let Some(id) = id {
+                signal(id, Signal::KILL);
+            }
+        }
+    }
+}
+
+/// Writes a workload that takes longer than tests wait to `folder`, and returns the words of a plan of one block of it.
+pub(crate) fn long_plan(folder: &Path) -> Vec<&'static str> {
+    let text = "name = \"long\"\nscale = [1]\njob = [{ sleep = \"50s\" }]\n";
+    fs::write(folder.join("long.toml"), text).unwrap();
+    "cluster plan long.toml --model tokio,pool --trials 1 --out plan".split(' ').collect()
+}
+
 /// Returns whether this machine has a program of this name.
 pub(crate) fn is_installed(program: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();

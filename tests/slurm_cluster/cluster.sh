@@ -44,6 +44,8 @@ SlurmdTimeout=6
 MinJobAge=2
 KillWait=2
 InactiveLimit=0
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 MpiDefault=none
@@ -51,7 +53,8 @@ END
     for i in $(seq 1 "$1"); do
         echo "NodeName=n$i NodeHostname=$(hostname) NodeAddr=$net.1$i Port=1692$i CPUs=2 RealMemory=1000 State=UNKNOWN"
     done
-    echo "PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO"
+    echo "PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO PriorityTier=1"
+    echo "PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP OverSubscribe=NO PriorityTier=2"
 }
 
 start_controller() { background slurmctld slurmctld -D -f "$dir/slurm.conf"; }

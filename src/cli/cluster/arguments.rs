@@ -174,7 +174,7 @@ pub(in crate::cli) struct WorkArguments {
     #[arg(value_name = "BLOCK")]
     pub(super) block: String,
     /// The name of this node in the record, which decides its role in a load between nodes [default: `PACELINE_NODE_NAME`, or
-    /// the host's name].
+    /// the host's name, outside of loads with an id of the machine].
     #[arg(long, value_name = "NAME")]
     pub(super) node: Option<String>,
 }

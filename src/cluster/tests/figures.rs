@@ -27,6 +27,26 @@ fn on_three_nodes_an_interval_is_over_nodes_and_says_so() {
     }
 }
 
+#[test]
+fn trials_of_two_versions_of_a_model_are_not_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 2);
+    all_blocks(&plan);
+    let block = &plan.plan.blocks[1];
+    let attempt = plan.attempts(&block.id).join("job-1-1");
+    let text = fs::read(attempt.join("node.json")).unwrap();
+    let mut node: NodeFile = serde_json::from_slice(&text).unwrap();
+    let model = node.models.iter_mut().find(|model| model.name == "tokio").unwrap();
+    model.version = "9.9".into();
+    rewrite(&attempt, "node.json", &serde_json::to_string(&node).unwrap());
+    let record = read(&collected(&plan).folders[0]).unwrap();
+    let is_wrong = |cell: &&crate::record::Cell| cell.state == State::Invalid;
+    let wrong: Vec<_> = record.cells.iter().filter(is_wrong).collect();
+    assert_eq!((wrong.len(), record.trials.len()), (1, 12));
+    assert_eq!((&*wrong[0].model, &wrong[0].workload), ("tokio", &block.workload));
+    assert!(wrong[0].reason.as_ref().unwrap().contains("9.9 on n1"), "{:?}", wrong[0].reason);
+}
+
 /// The figures of docs/cluster.md: `cargo test -p paceline --lib -- --ignored --nocapture a_thousand_blocks`.
 #[test]
 #[ignore = "it takes minutes in an unoptimised build"]

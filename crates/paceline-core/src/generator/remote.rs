@@ -34,7 +34,7 @@ mod agent;
 mod offset;
 
 pub use agent::AgentError;
-use offset::Clock;
+use offset::{Clock, is_shared};
 
 /// Clock exchanges before each load.
 const CLOCK_EXCHANGES: usize = 16;
@@ -201,6 +201,12 @@ impl Agent {
     #[must_use]
     pub fn uncertainty_ns(&self) -> Option<u64> {
         self.uncertainty_ns
+    }
+
+    /// Returns whether two of the nodes, of which this is one, had the same monotonic clock in the last load.
+    #[must_use]
+    pub fn share_a_clock(agents: &[Agent]) -> bool {
+        is_shared(agents.iter().filter_map(|agent| agent.clock))
     }
 
     /// Returns whether the agent has ended, or its node is lost.

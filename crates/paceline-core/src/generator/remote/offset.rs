@@ -24,9 +24,36 @@ impl Clock {
     }
 }
 
+/// Returns whether two of several nodes have one clock, as far as that can be measured: they are one machine. Machines
+/// that were started apart differ by the time in between. `others` are compared with the clock of this node.
+pub(super) fn is_shared(others: impl Iterator<Item = Clock>) -> bool {
+    let here = Clock { ahead_ns: 0, uncertainty_ns: 0 };
+    let mut all: Vec<Clock> = std::iter::once(here).chain(others).collect();
+    all.sort_by_key(|clock| clock.ahead_ns);
+    all.windows(2).any(|two| {
+        two[1].ahead_ns.abs_diff(two[0].ahead_ns) <= two[0].uncertainty_ns + two[1].uncertainty_ns
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clocks_that_differ_by_less_than_can_be_measured_are_one() {
+        let shared = |all: &[(i64, u64)]| {
+            let clock = |(ahead_ns, uncertainty_ns): &(i64, u64)| Clock {
+                ahead_ns: *ahead_ns,
+                uncertainty_ns: *uncertainty_ns,
+            };
+            is_shared(all.iter().map(clock))
+        };
+        assert!(shared(&[(-40, 50)]), "the server and a generator");
+        assert!(!shared(&[(-60, 50)]) && !shared(&[]));
+        assert!(shared(&[(9_000_000, 50), (-7, 5), (9_000_090, 50)]), "two generators");
+        assert!(!shared(&[(9_000_000, 50), (-7, 5), (9_000_110, 50)]));
+        assert!(!shared(&[(i64::MIN, 50), (i64::MAX, 50)]));
+    }
 
     #[test]
     fn the_error_of_a_clock_offset_is_at_most_half_a_round_trip() {

@@ -1,0 +1,60 @@
+//! Engine files, and the words of their schedulers.
+
+use super::*;
+
+#[test]
+fn every_engine_file_that_is_shipped_can_be_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/engines");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let files: Vec<String> = files.map(|file| file.to_string_lossy().into_owned()).collect();
+    assert!(files.len() > 1, "{files:?}");
+    let settings = ["user=me".to_owned()];
+    for file in files {
+        let needs: &[String] = if file.ends_with("pbs.toml") { &settings } else { &[] };
+        assert!(Engine::find(&file, needs, false).is_ok(), "{file}");
+    }
+    for (name, text) in BUILT_IN {
+        assert_eq!(Engine::parse(name, text).unwrap().name, name);
+    }
+}
+
+#[test]
+fn the_words_of_slurm_are_understood_and_one_that_is_new_is_waited_out() {
+    let slurm = Engine::find("slurm", &[], false).unwrap();
+    let said =
+        "12_0|PENDING|Resources||pl-1\n12_1|NODE_FAIL|None|n1|pl-1\n12_2|SHINY|None|n2|pl-1\n";
+    let read = slurm.read(said).unwrap();
+    let meanings: Vec<Meaning> = read.iter().map(|task| task.meaning).collect();
+    assert_eq!(meanings, [Meaning::Pending, Meaning::Retry, Meaning::Running]);
+    assert_eq!((read[2].task, read[2].node.as_str()), (Some(2), "n2"));
+    assert!(slurm.never("PartitionConfig") && !slurm.never("Resources"));
+    assert!(slurm.never("JobHoldMaxRequeue"), "only an administrator releases it");
+    assert_eq!(slurm.read("").unwrap(), []);
+    assert!(slurm.read("slurm_load_jobs error\n").is_err(), "an error is no empty queue");
+}
+
+/// The states of squeue's manual, by what becomes of a block without a result.
+#[test]
+fn every_state_of_slurm_has_its_meaning() {
+    let slurm = Engine::find("slurm", &[], false).unwrap();
+    let pending = "PENDING REQUEUED REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT";
+    let running =
+        "CONFIGURING RUNNING SUSPENDED COMPLETING STAGE_OUT SIGNALING RESIZING STOPPED";
+    let all = [
+        (Meaning::Pending, pending),
+        (Meaning::Running, running),
+        (Meaning::Gone, "COMPLETED"),
+        (Meaning::Retry, "NODE_FAIL BOOT_FAIL PREEMPTED REVOKED CANCELLED"),
+        (Meaning::Final, "TIMEOUT OUT_OF_MEMORY DEADLINE FAILED"),
+    ];
+    let all = all.iter().flat_map(|(meaning, words)| words.split(' ').map(move |w| (w, *meaning)));
+    let wanted: BTreeMap<String, Meaning> = all.map(|(word, of)| (word.to_owned(), of)).collect();
+    assert_eq!(slurm.states, wanted);
+}
+
+#[test]
+fn paths_in_scripts_are_quoted_and_braces_of_the_shell_stay() {
+    let values = Values(BTreeMap::from([("dir", "/a b/it's".to_owned())]));
+    let filled = values.fill("x {dir} ${HOME} {more}", &BTreeMap::new(), true);
+    assert_eq!(filled, r"x '/a b/it'\''s' ${HOME} {more}");
+}
