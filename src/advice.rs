@@ -119,6 +119,8 @@ pub enum Unranked {
     TooFewTrials,
     /// Only one model has a figure that can be ranked, so there is nothing to compare.
     Alone,
+    /// Servers under load: at least one has errors, or was given its rate and has no p99 latency of its own.
+    GivenRate,
     /// No model has a figure.
     NoFigure,
 }

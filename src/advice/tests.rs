@@ -266,6 +266,25 @@ fn a_load_on_a_shared_host_ranks_and_recommends_nothing() {
 }
 
 #[test]
+fn servers_at_a_rate_that_they_were_given_are_ranked_by_p99_alone() {
+    let served = |model, rate, p99| {
+        let load = LoadFigures::new(Loop::Open, Some(rate), None, 10);
+        Cell { load: Some(load), ..cell(model, 10, rate, p99, 1.0) }
+    };
+    let both = || [served("tokio", 900.0, 20.0), served("smol", 100.0, 10.0)];
+    let at = advise(&both()).scales.remove(0);
+    assert_eq!((at.unranked, recommended(&at), names(&at.keeping_up)), (None, vec!["smol"], vec!["smol"]));
+    assert_eq!(at.recommended[0].by, [Measure::P99]);
+    assert!(at.throughput.iter().all(|figure| figure.standing == Standing::Unranked));
+    let without = both().map(|mut cell| {
+        cell.per_trial.latency_ns_p99.clear();
+        cell
+    });
+    let at = advise(&without).scales.remove(0);
+    assert_eq!((at.unranked, recommended(&at)), (Some(Unranked::GivenRate), vec![]));
+}
+
+#[test]
 fn a_server_bound_cell_is_neither_ranked_nor_recommended() {
     let bound = |model, rate, busy| Cell {
         server_busy_share_max: Some(busy),

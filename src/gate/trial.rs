@@ -170,7 +170,7 @@ pub(super) fn figure(
         Metric::P50 => shown.latency_ns.map(|(p50, _)| p50 as f64),
         Metric::P99 => shown.latency_ns.map(|(_, p99)| p99 as f64),
         Metric::Memory => shown.memory_bytes.map(|bytes| bytes as f64 / jobs as f64),
-        Metric::Instructions | Metric::Allocations => None,
+        Metric::Instructions | Metric::Allocations | Metric::Requests => None,
     };
     found.filter(|value| value.is_finite() && *value > 0.0)
 }

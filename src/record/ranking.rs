@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, Estimate, State};
+use super::{
+    Cell, Estimate, Loop, State,
+    load::{by_column, mostly_late},
+};
 use crate::stats::{FEWEST_TRIALS, RESOLUTION, best, over_nodes, slope};
 use paceline_core::perform::Placement;
 
@@ -41,18 +44,47 @@ impl Cell {
     /// they say more of the generator than of the server.
     pub fn latencies_of_the_generator(&self) -> Vec<&'static str> {
         let late = self.load.as_ref().and_then(|load| load.schedule_error.as_ref());
-        let (Some(late), Some(latency)) = (late, &self.latency) else { return vec![] };
-        let both = [
-            ("p50", Some(late.ns_p50), Some(latency.ns_p50)),
-            ("p90", late.p90(), latency.p90()),
-            ("p99", late.p99(), latency.p99()),
-            ("p99.9", late.p999(), latency.p999()),
-            ("max", Some(late.ns_max), Some(latency.ns_max)),
-        ];
-        let more = |(_, late, latency): &(_, Option<u64>, Option<u64>)| {
-            late.zip(*latency).is_some_and(|(late, latency)| 2 * late > latency)
+        self.latency.as_ref().map_or_else(Vec::new, |latency| mostly_late(late, &by_column(latency)))
+    }
+
+    /// Returns its latency in the column `name`, unless over half of it is the lateness of the generator.
+    pub fn own_latency(&self, name: &str) -> Option<Estimate> {
+        let latency = if name == "p50" { self.latency_ns_p50 } else { self.latency_ns_p99 };
+        latency.filter(|_| !self.latencies_of_the_generator().contains(&name))
+    }
+
+    /// Returns whether its jobs a second are its own: an open loop is given its rate, and a search for the knee ends at
+    /// a rate of its own, at which no latency compares with another's.
+    pub fn has_own_rate(&self) -> bool {
+        self.load.as_ref().is_none_or(|load| load.looped == Loop::Closed)
+    }
+
+    /// Returns the requests per second of a server under load, if they are not those that it was given.
+    pub fn requests_per_second(&self) -> Option<Estimate> {
+        let found = self.has_own_rate() || self.is_at_knee();
+        self.jobs_per_second.filter(|_| self.load.is_some() && found)
+    }
+
+    /// Returns whether it was measured at the highest rate that a search found for it.
+    pub fn is_at_knee(&self) -> bool {
+        self.load.as_ref().is_some_and(|load| load.knee.is_some())
+    }
+
+    /// Returns the logarithms of a figure in each trial, where higher is better; `None` if a trial lacks it, or if it says
+    /// nothing of the model.
+    pub fn passes(&self, by: RankedBy) -> Option<Vec<f64>> {
+        let of = &self.per_trial;
+        let fails = self.load.as_ref().is_some_and(|load| load.failed() > 0);
+        let less = match by {
+            // Errors have no latency: a server that refuses requests answers the others sooner.
+            _ if fails || self.is_at_knee() => return None,
+            RankedBy::Rate => return self.has_own_rate().then(|| logarithms(&self.rates())),
+            RankedBy::P50 => self.own_latency("p50").map(|_| &of.latency_ns_p50)?,
+            RankedBy::P99 => self.own_latency("p99").map(|_| &of.latency_ns_p99)?,
+            RankedBy::Memory => &of.rss_bytes_max,
+            RankedBy::Cpu => &of.cpu_ns_per_job,
         };
-        both.into_iter().filter(more).map(|(name, ..)| name).collect()
+        (!less.is_empty()).then(|| logarithms(less).iter().map(|log| -log).collect())
     }
 
     /// Returns the class in which it is ranked: `Inside` or `Outside`. A batch from `outside`, or `dealt`, begins by
@@ -83,6 +115,21 @@ impl Cell {
     }
 }
 
+/// A figure by which models are ranked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RankedBy {
+    /// Jobs a second.
+    Rate,
+    /// Median latency.
+    P50,
+    /// The 99th percentile of latency.
+    P99,
+    /// Peak resident memory.
+    Memory,
+    /// CPU time of a job.
+    Cpu,
+}
+
 /// The figures of a cell in each trial, in the order of the passes. A list is empty if not every trial has the figure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -109,13 +156,12 @@ impl Estimate {
 /// Returns which of `cells`, all of one workload and scale, do the most jobs a second in their placement's class, or
 /// tie with the best. A class is ranked if it has two cells of three trials.
 pub fn leaders(cells: &[&Cell]) -> Vec<bool> {
-    leaders_by(cells, |cell| Some(logarithms(&cell.rates())))
+    leaders_by(cells, RankedBy::Rate)
 }
 
-/// Returns the same for another figure: `passes` are the logarithms of a cell's figure in each pass, and higher is
-/// better. A class is not ranked if one of its cells lacks the figure, because that cell might be the best. On three
-/// nodes and more, a node is one value: see [`over_nodes`].
-pub fn leaders_by(cells: &[&Cell], passes: impl Fn(&Cell) -> Option<Vec<f64>>) -> Vec<bool> {
+/// Returns the same for another figure. A class is not ranked if one of its cells lacks the figure, because that cell
+/// might be the best. On three nodes and more, a node is one value: see [`over_nodes`].
+pub fn leaders_by(cells: &[&Cell], by: RankedBy) -> Vec<bool> {
     let mut leads = vec![false; cells.len()];
     for class in [Placement::Inside, Placement::Outside] {
         let of = cells.iter().enumerate().filter(|(_, cell)| {
@@ -123,7 +169,7 @@ pub fn leaders_by(cells: &[&Cell], passes: impl Fn(&Cell) -> Option<Vec<f64>>) -
             let ranked = ranked && !cell.has_too_few_trials() && !cell.is_server_bound();
             ranked && !cell.is_shared_host() && cell.class() == class
         });
-        let units = |cell: &Cell| Some(over_nodes(&passes(cell)?, &cell.nodes));
+        let units = |cell: &Cell| Some(over_nodes(&cell.passes(by)?, &cell.nodes));
         let logs: Option<Vec<_>> = of.map(|(place, cell)| Some((place, units(cell)?))).collect();
         let (places, logs): (Vec<usize>, Vec<Vec<f64>>) = logs
             .unwrap_or_default()
@@ -162,7 +208,7 @@ pub fn bytes_per_job(series: &[&Cell]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::State;
+    use crate::record::{Knee, LoadFigures};
     use paceline_core::perform::Placement;
 
     #[test]
@@ -192,6 +238,48 @@ mod tests {
         };
         assert_eq!(of(&[2e6; 3]), Some([1.998e6, 2e6, 2.002e6]));
         assert_eq!((of(&[2e6; 2]), of(&[])), (Some([2e6; 3]), None));
+    }
+
+    #[test]
+    fn what_was_given_or_is_mostly_the_generators_is_ranked_nowhere() {
+        let times = |ns: u64| {
+            let mut times = paceline_core::histogram::Histogram::default();
+            (0..1_000).for_each(|_| times.record(ns));
+            times.distribution()
+        };
+        let served = |looped, late: u64| {
+            let load = LoadFigures { schedule_error: times(late), ..LoadFigures::new(looped, None, None, 4) };
+            let per_trial = PerTrial {
+                jobs_per_second: vec![1.0, 2.0, 3.0],
+                latency_ns_p50: vec![1e6; 3],
+                latency_ns_p99: vec![1e6; 3],
+                ..PerTrial::default()
+            };
+            let known = Estimate::of_percentiles(&per_trial.latency_ns_p50);
+            let latency = times(1_000_000);
+            let load = Some(load);
+            Cell { latency, latency_ns_p50: known, latency_ns_p99: known, load, per_trial, ..cell("a", vec![]) }
+        };
+        let told = |cell: &Cell| {
+            [RankedBy::Rate, RankedBy::P50, RankedBy::P99].map(|by| cell.passes(by).is_some())
+        };
+        assert_eq!(told(&served(Loop::Closed, 0)), [true; 3]);
+        assert_eq!(told(&served(Loop::Open, 400_000)), [false, true, true]);
+        assert_eq!(told(&served(Loop::Open, 600_000)), [false; 3]);
+        let spoiled = |spoil: fn(&mut LoadFigures)| {
+            let mut cell = served(Loop::Closed, 0);
+            if let Some(load) = &mut cell.load {
+                spoil(load);
+            }
+            told(&cell)
+        };
+        assert_eq!(spoiled(|load| drop(load.errors.insert("timeout".into(), 1))), [false; 3]);
+        let knee = |load: &mut LoadFigures| {
+            load.knee = Some(Knee { limit_ns: 1, steps: vec![], gave_way: None });
+        };
+        assert_eq!(spoiled(knee), [false; 3]);
+        assert_eq!(served(Loop::Open, 600_000).own_latency("p99"), None);
+        assert!(served(Loop::Open, 400_000).own_latency("p99").is_some());
     }
 
     fn cell(model: &str, trials_ns: Vec<u64>) -> Cell {
@@ -254,9 +342,12 @@ mod tests {
             [false, false]
         );
         // A cell without the figure might be the best.
-        let lacking =
-            leaders_by(&all[..2], |cell| (cell.model == "a").then(|| logarithms(&cell.rates())));
-        assert_eq!(lacking, [false, false]);
+        let mut with_cpu = cells.clone();
+        with_cpu[0].per_trial.cpu_ns_per_job = vec![1.0, 1.01, 0.99];
+        let of = |cells: &[Cell]| leaders_by(&[&cells[0], &cells[1]], RankedBy::Cpu);
+        assert_eq!(of(&with_cpu), [false, false]);
+        with_cpu[1].per_trial.cpu_ns_per_job = vec![2.0, 2.01, 1.99];
+        assert_eq!(of(&with_cpu), [true, false], "less is better");
         // One that was infinitely fast is no cell to be led by.
         let endless = cell("f", vec![0; 3]);
         assert_eq!(leaders(&[&cells[0], &cells[1], &endless]), [true, false, false]);

@@ -4,11 +4,11 @@ use askama::Template;
 
 use super::{
     charts,
-    lines::{Line, OWN, left_out, lines as lines_of, scales, widest as widest_of},
+    lines::{Line, OWN, lines as lines_of, scales, widest as widest_of},
     load, models, over_time,
-    overview::{WorkloadSummary, bytes, nanoseconds, with_interval},
+    overview::{WorkloadSummary, bytes, nanoseconds},
     parts::{Data, Figure, Picture, Table, name, reason},
-    scaling, speed,
+    percentiles, scaling, speed,
 };
 use crate::{
     advice::{Advice, MARGIN, Measure, Series as Leaders},
@@ -20,7 +20,7 @@ use crate::{
         unreliable::remarks,
     },
 };
-use paceline_core::{histogram::Distribution, job::Workload};
+use paceline_core::job::Workload;
 
 /// The section of one workload.
 #[derive(Template)]
@@ -127,7 +127,7 @@ pub(super) fn figures(cells: &[&Cell], advice: &Advice) -> Vec<Figure> {
     let more = [
         speed::over_sequential(&lines),
         speed::speed_up(&lines),
-        percentiles(&widest, &scales),
+        percentiles::figure(&widest, &scales),
         load::under_load(&widest),
         memory(&widest),
     ];
@@ -245,72 +245,6 @@ fn heat(cell: Option<&Cell>, best: f64, leads: bool) -> Data {
         class: format!("heat h{step}"),
         title,
     }
-}
-
-/// Returns latency by percentile, at the greatest scale that most models have.
-fn percentiles<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option<Figure> {
-    let at = |scale: usize| -> Vec<(&Line, &Distribution)> {
-        let latency = |line: &'l Line<'a>| -> Option<(&Line, &Distribution)> {
-            let cell = line.at(scale).filter(|cell| cell.state == State::Ok)?;
-            Some((line, cell.latency.as_ref()?))
-        };
-        lines.iter().filter_map(|line| latency(line)).collect()
-    };
-    let most = scales.iter().map(|scale| at(*scale).len()).max().filter(|most| *most > 0)?;
-    let scale = scales.iter().copied().rev().find(|scale| at(*scale).len() * 2 >= most)?;
-    let of = at(scale);
-    let unread: Vec<String> = of
-        .iter()
-        .filter(|(_, latency)| latency.histogram().is_err())
-        .map(|(line, _)| line.name.clone())
-        .collect();
-    let damaged = if unread.is_empty() {
-        String::new()
-    } else {
-        format!(" Not drawn, for the histogram in the record is damaged: {}.", listed(&unread, 12))
-    };
-    let elsewhere = |line: &&&Line| {
-        let here = of.iter().any(|(one, _)| std::ptr::eq(*one, **line));
-        !here && line.measured_cells().any(|cell| cell.latency.is_some())
-    };
-    let without: Vec<String> =
-        lines.iter().filter(elsewhere).map(|line| line.name.clone()).collect();
-    let mut table = Table::new(
-        format!("Latency at {} at once", count(scale)),
-        "model | jobs | p50 | p90 | p99 | p99.9 | max | service time p99 | sleep late p50",
-    );
-    for (line, latency) in &of {
-        let ns = |ns: u64| Data::of(nanoseconds(ns as f64));
-        let known = |of: Option<u64>| of.map_or_else(Data::default, ns);
-        let cell = line.at(scale);
-        let service = cell.and_then(|cell| cell.service_time.as_ref());
-        let late = cell.and_then(|cell| cell.timer_lateness.as_ref());
-        table.rows.push(vec![
-            line.name.clone().into(),
-            count(latency.count as usize).into(),
-            with_interval(cell.and_then(|cell| cell.latency_ns_p50), &nanoseconds),
-            known(latency.p90()),
-            with_interval(cell.and_then(|cell| cell.latency_ns_p99), &nanoseconds),
-            known(latency.p999()),
-            ns(latency.ns_max),
-            known(service.and_then(Distribution::p99)),
-            late.map_or_else(Data::default, |of| ns(of.ns_p50)),
-        ]);
-    }
-    Some(Figure {
-        title: format!("Latency by percentile, {} at once", count(scale)),
-        kind: "latency",
-        picture: Some(Picture::Plot(charts::percentiles(&of))),
-        caption: format!(
-            "Lower is better. Latency counts from when a job was due, not from when a worker came to it: what waits in a \
-             queue is charged for it. The axis stretches towards 100 %, so that the tail can be seen. Lines are of all \
-             trials together; p50 and p99 in the table are the means of the trials', with their intervals. A percentile \
-             takes 10 latencies beyond it.{}{damaged}",
-            left_out(&without)
-        ),
-        table,
-        ..Figure::default()
-    })
 }
 
 /// Returns whether there is a line to draw: a single point, far from the ends of its axis, says less than the table.
