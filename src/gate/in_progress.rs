@@ -375,10 +375,11 @@ fn too_few(going: &CellInProgress<'_>, metric: Metric, have: usize) -> (State, O
         return (State::Skipped, Some(why));
     }
     if going.trials.len() > have {
-        let what = metric.name();
-        let why = format!(
-            "adds too little {what} to measure: choose a larger scale, or leave the metric out"
-        );
+        let what = match metric {
+            Metric::P99 => "a trial has under 1 000 latencies, too few for a 99th percentile".into(),
+            metric => format!("adds too little {} to measure", metric.name()),
+        };
+        let why = format!("{what}: choose a larger scale, or leave the metric out");
         return (State::Refused, Some(why));
     }
     (

@@ -103,10 +103,15 @@ pub(super) fn trial(
     let finish = |WarmProcess { mut shown, recorded, .. }: WarmProcess| {
         let latency = Distribution::merged("the latency", (0..).zip(&recorded));
         let latency = latency.map_err(|why| HostError::Fault(Fault::Failed(why)))?;
-        shown.latency_ns = latency.map(|all| (all.ns_p50, all.ns_p99));
+        shown.latency_ns = latency.as_ref().map(percentiles);
         Ok(shown)
     };
     (sides.into_iter().map(|side| side.and_then(finish)).collect(), started)
+}
+
+/// Returns the median and the 99th percentile; 0 for a percentile of too few latencies, which is no figure.
+fn percentiles(latency: &Distribution) -> (u64, u64) {
+    (latency.ns_p50, latency.p99().unwrap_or(0))
 }
 
 /// Does the next step with a side, unless it has crashed.
@@ -267,6 +272,18 @@ mod tests {
         assert_eq!(figure(Metric::Cpu, &without, 10, 2), None);
         assert_eq!(figure(Metric::Memory, &without, 10, 2), None);
         assert_eq!(figure(Metric::Cpu, &SideFigures::default(), 10, 2), None, "not infinite");
+    }
+
+    #[test]
+    fn a_99th_percentile_of_under_1_000_latencies_is_no_figure() {
+        let p99 = |count: u64| {
+            let mut times = paceline_core::histogram::Histogram::default();
+            (0..count).for_each(|_| times.record(50));
+            let latency_ns = Some(percentiles(&times.distribution().unwrap()));
+            let shown = SideFigures { latency_ns, ..SideFigures::default() };
+            [Metric::P50, Metric::P99].map(|metric| figure(metric, &shown, 1, 1))
+        };
+        assert_eq!([p99(999), p99(1_000)], [[Some(50.0), None], [Some(50.0), Some(50.0)]]);
     }
 
     #[test]

@@ -187,7 +187,7 @@ pub(super) fn times(line: &Line, ratio: Estimate) -> Bar {
 pub(super) fn over_sequential(rows: Vec<Bar>) -> Bars {
     Bars {
         title: "Speed-up over the sequential program of the same language".into(),
-        desc: "Throughput of jobs that compute, as a multiple of that of a sequential program."
+        desc: "Throughput of jobs that wait for no timer, as a multiple of that of a sequential program."
             .into(),
         x: axis("speed-up", Scale::Linear, Unit::Ratio),
         rows,

@@ -20,7 +20,7 @@ use crate::{
         unreliable::remarks,
     },
 };
-use paceline_core::job::Workload;
+use paceline_core::{job::Workload, perform::Placement};
 
 /// The section of one workload.
 #[derive(Template)]
@@ -149,15 +149,18 @@ fn throughput(
     let at = if loaded { "connections" } else { "jobs at once" };
     let caption =
         format!("{} for each model and number of {at}, and how each cell ended", capital(unit));
-    let best = |scale: usize| {
-        let rates = lines.iter().filter_map(|line| figure(line.at(scale)?));
+    let best = |scale: usize, class: Placement| {
+        let cells = lines.iter().filter_map(|line| line.at(scale));
+        let rates = cells.filter(|cell| cell.class() == class).filter_map(figure);
         rates.map(|rate| rate.value).filter(|rate| rate.is_finite()).fold(0.0, f64::max)
     };
-    let best: Vec<f64> = scales.iter().map(|scale| best(*scale)).collect();
+    let both = |scale: &usize| [Placement::Inside, Placement::Outside].map(|class| best(*scale, class));
+    let best: Vec<[f64; 2]> = scales.iter().map(both).collect();
     let table = by_scale(caption, lines, scales, |line, place| {
         let cell = line.at(scales[place]);
         let leads = cell.is_some_and(|cell| leading.iter().any(|one| std::ptr::eq(*one, cell)));
-        heat(cell, best[place], leads)
+        let class = usize::from(cell.is_some_and(|cell| cell.class() == Placement::Outside));
+        heat(cell, best[place][class], leads)
     });
     let several = lines.len() > widest.len();
     let only = if several { " Of each model the most workers; the table has all." } else { "" };
@@ -177,7 +180,7 @@ fn throughput(
     let drawn = picture.as_ref().map(|_| format!(" Bars are intervals.{bound}{crossed}{only}"));
     let drawn = drawn.unwrap_or_default();
     let caption = format!(
-        "Higher is better.{drawn} In the table shades follow the share of the best in a column; * is the best of its placement, or tied with it."
+        "Higher is better.{drawn} In the table shades follow the share of the best of its placement in a column; * is that best, or tied with it."
     );
     Figure {
         id: String::new(),
@@ -210,7 +213,12 @@ pub(super) fn figure(cell: &Cell) -> Option<Estimate> {
     cell.jobs_per_second.filter(|_| cell.state == State::Ok)
 }
 
-/// Returns a field of the heat map: the figure, shaded by its share of the column's best and marked if it leads; or the
+/// Returns the same if it is the model's own: neither the suite's server's nor a rate that was given.
+pub(super) fn own_figure(cell: &Cell) -> Option<Estimate> {
+    figure(cell).filter(|_| !cell.is_server_bound() && cell.has_own_rate())
+}
+
+/// Returns a field of the heat map: the figure, shaded by its share of the best of its placement and marked if it leads; or the
 /// state.
 fn heat(cell: Option<&Cell>, best: f64, leads: bool) -> Data {
     let Some(cell) = cell else { return Data::default() };
