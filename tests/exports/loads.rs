@@ -213,9 +213,9 @@ fn a_latency_that_is_mostly_the_generators_lateness_is_marked_or_left_out() {
     let html = |record: &Record| {
         page(&Sources { records: std::slice::from_ref(record), ..Sources::default() })
     };
-    // At its rate, by percentile, in the interval, and of two URLs.
+    // At its rate, by percentile, in the interval, of two URLs, and among all cells.
     let shown = html(&record);
-    assert_eq!(shown.matches("<td>?").count(), 1 + 5 + 3 + 3, "{shown}");
+    assert_eq!(shown.matches("<td>?").count(), 1 + 5 + 3 + 3 + 1, "{shown}");
     assert!(shown.matches("own lateness").count() >= 4);
     // A search has its steps and the shares.
     let step = KneeStep { rate: 9.0, latency_ns_p99: Some(5e6), mostly_late: true, gave_way: None };

@@ -150,7 +150,7 @@ pub(super) fn nodes(cells: &[&Cell]) -> Option<Table> {
 pub(super) fn against(cells: &[&Cell]) -> Option<Table> {
     let mut table = Table::new(
         "Two servers that took turns",
-        "server | against | of | pairs of trials | ratio | lower end | upper end | what it says",
+        "server | against | of | pairs of trials | ratio | lower end | upper end | level | what it says",
     );
     for cell in cells {
         let Some(against) = cell.load.as_ref().and_then(|load| load.against.as_ref()) else {
@@ -166,6 +166,7 @@ pub(super) fn against(cells: &[&Cell]) -> Option<Table> {
                 times(one.estimate.value),
                 times(one.estimate.lower),
                 times(one.estimate.upper),
+                format!("{:.1} %", against.level * 100.0).into(),
                 Data::of(one.word).class("l"),
             ]);
         }
