@@ -273,7 +273,10 @@ fn servers_at_a_rate_that_they_were_given_are_ranked_by_p99_alone() {
     };
     let both = || [served("tokio", 900.0, 20.0), served("smol", 100.0, 10.0)];
     let at = advise(&both()).scales.remove(0);
-    assert_eq!((at.unranked, recommended(&at), names(&at.keeping_up)), (None, vec!["smol"], vec!["smol"]));
+    assert_eq!(
+        (at.unranked, recommended(&at), names(&at.keeping_up)),
+        (None, vec!["smol"], vec!["smol"])
+    );
     assert_eq!(at.recommended[0].by, [Measure::P99]);
     assert!(at.throughput.iter().all(|figure| figure.standing == Standing::Unranked));
     let without = both().map(|mut cell| {

@@ -52,7 +52,8 @@ pub(super) const SIMPLE: Experiment = Experiment {
 
 fn judge(figures: &Evidence<'_>) -> Judged {
     let enough = SCALES.map(|(.., name)| figures.at_most(name, AS_GOOD));
-    let judged = all(&enough[..2], "it is faster by more than that already where a handful of jobs wait");
+    let judged =
+        all(&enough[..2], "it is faster by more than that already where a handful of jobs wait");
     let beyond = enough.iter().position(|enough| *enough != Some(true)).unwrap_or(SCALES.len());
     if judged.0 != ClaimVerdict::Holds {
         return judged;

@@ -376,7 +376,9 @@ fn too_few(going: &CellInProgress<'_>, metric: Metric, have: usize) -> (State, O
     }
     if going.trials.len() > have {
         let what = match metric {
-            Metric::P99 => "a trial has under 1 000 latencies, too few for a 99th percentile".into(),
+            Metric::P99 => {
+                "a trial has under 1 000 latencies, too few for a 99th percentile".into()
+            }
             metric => format!("adds too little {} to measure", metric.name()),
         };
         let why = format!("{what}: choose a larger scale, or leave the metric out");

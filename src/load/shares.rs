@@ -58,8 +58,10 @@ mod tests {
         };
         let late = |median: u64, slow: u64| {
             let schedule_error = times(median, slow);
-            let load = LoadFigures { schedule_error, ..LoadFigures::new(Loop::Open, None, None, 1) };
-            let cell = Cell { latency: times(1_000_000, 8_000_000), load: Some(load), ..Cell::default() };
+            let load =
+                LoadFigures { schedule_error, ..LoadFigures::new(Loop::Open, None, None, 1) };
+            let cell =
+                Cell { latency: times(1_000_000, 8_000_000), load: Some(load), ..Cell::default() };
             at_share(0.5, 10.0, Cell { state: State::Ok, ..cell }).mostly_late
         };
         assert_eq!(late(490_000, 3_900_000), [""; 0]);

@@ -44,7 +44,9 @@ impl Cell {
     /// they say more of the generator than of the server.
     pub fn latencies_of_the_generator(&self) -> Vec<&'static str> {
         let late = self.load.as_ref().and_then(|load| load.schedule_error.as_ref());
-        self.latency.as_ref().map_or_else(Vec::new, |latency| mostly_late(late, &by_column(latency)))
+        self.latency
+            .as_ref()
+            .map_or_else(Vec::new, |latency| mostly_late(late, &by_column(latency)))
     }
 
     /// Returns its latency in the column `name`, unless over half of it is the lateness of the generator.

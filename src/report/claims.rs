@@ -243,7 +243,8 @@ pub(super) fn shown(figure: &ClaimFigure, with_ideal: bool) -> String {
     let ideal = figure.ideal.filter(|_| with_ideal).map(|ideal| format!(" ({})", in_unit(ideal)));
     let ideal = ideal.unwrap_or_default();
     let processes = figure.values.len();
-    let few = if processes < REPETITIONS as usize { format!(" n={processes}") } else { String::new() };
+    let few =
+        if processes < REPETITIONS as usize { format!(" n={processes}") } else { String::new() };
     format!("{value}{interval}{ideal}{few}")
 }
 

@@ -46,7 +46,8 @@ pub fn history_table(all: &[Series]) -> String {
     }
     let rates = all.iter().any(|series| series.metric.is_rate());
     let but = if rates { ", but of requests per second more" } else { "" };
-    let _ = write!(text, "\nless is better{but}; steps are advice, and paceline gate gives verdicts");
+    let _ =
+        write!(text, "\nless is better{but}; steps are advice, and paceline gate gives verdicts");
     plain_lines(&text)
 }
 

@@ -26,9 +26,8 @@ fn a_cell_is_server_bound_where_a_thread_of_the_server_was_busy_for_over_nine_te
 
 #[test]
 fn equal_percentiles_are_off_by_as_much_as_a_histogram_rounds() {
-    let of = |trials: &[f64]| {
-        Estimate::of_percentiles(trials).map(|of| [of.lower, of.value, of.upper])
-    };
+    let of =
+        |trials: &[f64]| Estimate::of_percentiles(trials).map(|of| [of.lower, of.value, of.upper]);
     assert_eq!(of(&[2e6; 3]), Some([1.998e6, 2e6, 2.002e6]));
     assert_eq!((of(&[2e6; 2]), of(&[])), (Some([2e6; 3]), None));
 }
@@ -41,7 +40,8 @@ fn what_was_given_or_is_mostly_the_generators_is_ranked_nowhere() {
         times.distribution()
     };
     let served = |looped, late: u64| {
-        let load = LoadFigures { schedule_error: times(late), ..LoadFigures::new(looped, None, None, 4) };
+        let load =
+            LoadFigures { schedule_error: times(late), ..LoadFigures::new(looped, None, None, 4) };
         let per_trial = PerTrial {
             jobs_per_second: vec![1.0, 2.0, 3.0],
             latency_ns_p50: vec![1e6; 3],
@@ -51,7 +51,14 @@ fn what_was_given_or_is_mostly_the_generators_is_ranked_nowhere() {
         let known = Estimate::of_percentiles(&per_trial.latency_ns_p50);
         let latency = times(1_000_000);
         let load = Some(load);
-        Cell { latency, latency_ns_p50: known, latency_ns_p99: known, load, per_trial, ..cell("a", vec![]) }
+        Cell {
+            latency,
+            latency_ns_p50: known,
+            latency_ns_p99: known,
+            load,
+            per_trial,
+            ..cell("a", vec![])
+        }
     };
     let told = |cell: &Cell| {
         [RankedBy::Rate, RankedBy::P50, RankedBy::P99].map(|by| cell.passes(by).is_some())
@@ -141,8 +148,7 @@ fn models_lead_within_their_class_and_a_class_of_one_has_no_leader() {
     let fast = vec![1_000_000, 1_010_000, 990_000];
     let slow: Vec<u64> = fast.iter().map(|ns| ns * 2).collect();
     let inside = |of: Cell| Cell { placement: Placement::Inside, ..of };
-    let cells =
-        [cell("a", fast.clone()), cell("b", slow.clone()), inside(cell("c", slow.clone()))];
+    let cells = [cell("a", fast.clone()), cell("b", slow.clone()), inside(cell("c", slow.clone()))];
     let all: Vec<&Cell> = cells.iter().collect();
     assert_eq!(leaders(&all), [true, false, false], "no other is inside");
     let four = [&cells[0], &cells[1], &cells[2], &inside(cell("d", fast.clone()))];
@@ -152,10 +158,7 @@ fn models_lead_within_their_class_and_a_class_of_one_has_no_leader() {
     assert_eq!(beside(cell("e", fast.clone())), [false, true]);
     assert_eq!(beside(cell("e", fast[..2].to_vec())), [false, false]);
     assert_eq!(beside(Cell { floor_ns: 1, ..cell("e", fast.clone()) }), [false, false]);
-    assert_eq!(
-        beside(Cell { state: State::Failed, ..cell("e", fast.clone()) }),
-        [false, false]
-    );
+    assert_eq!(beside(Cell { state: State::Failed, ..cell("e", fast.clone()) }), [false, false]);
     // A cell without the figure might be the best.
     let mut with_cpu = cells.clone();
     with_cpu[0].per_trial.cpu_ns_per_job = vec![1.0, 1.01, 0.99];

@@ -13,8 +13,7 @@ use crate::{
 };
 
 /// The meaning of the mark of a latency in the table of a chart.
-pub(super) const NOT_DRAWN: &str =
-    " A latency of which over half is the generator's own lateness has a ? in the table, and is not drawn.";
+pub(super) const NOT_DRAWN: &str = " A latency of which over half is the generator's own lateness has a ? in the table, and is not drawn.";
 
 /// Returns latency over the offered rate, with the knees.
 pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {

@@ -195,8 +195,7 @@ impl Matrix {
         let with_workers = all.iter().any(|cell| {
             all.iter().any(|other| other.model == cell.model && other.workers != cell.workers)
         });
-        let tables =
-            vec![table(RATE), table(P99), memory, table(CPU)];
+        let tables = vec![table(RATE), table(P99), memory, table(CPU)];
         Matrix { id: id.into(), key: key(&tables, apart, with_workers), tables }
     }
 }

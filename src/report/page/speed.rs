@@ -123,7 +123,8 @@ pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
         return None;
     }
     let times = |(line, base): &(&Line, &Line), scale: usize| {
-        let (jobs, of_base) = (line.at(scale).and_then(own_figure)?, base.at(scale).and_then(own_figure)?);
+        let (jobs, of_base) =
+            (line.at(scale).and_then(own_figure)?, base.at(scale).and_then(own_figure)?);
         Some((jobs, over(jobs, of_base))).filter(|(_, times)| times.value.is_finite())
     };
     let Some(scale) = common_scale(lines, &pairs, |pair, scale| times(pair, scale).is_some())

@@ -154,7 +154,8 @@ fn throughput(
         let rates = cells.filter(|cell| cell.class() == class).filter_map(figure);
         rates.map(|rate| rate.value).filter(|rate| rate.is_finite()).fold(0.0, f64::max)
     };
-    let both = |scale: &usize| [Placement::Inside, Placement::Outside].map(|class| best(*scale, class));
+    let both =
+        |scale: &usize| [Placement::Inside, Placement::Outside].map(|class| best(*scale, class));
     let best: Vec<[f64; 2]> = scales.iter().map(both).collect();
     let table = by_scale(caption, lines, scales, |line, place| {
         let cell = line.at(scales[place]);
