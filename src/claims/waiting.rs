@@ -63,8 +63,8 @@ pub(super) const SLEEPS: Experiment = Experiment {
 
 const HALF: &str = "half of the jobs done after";
 const ALL: &str = "the first job done after";
-/// Between the sleeps of the first job and the others. At 20 ms, which no sleep undercuts, the interval of a mean often has
-/// its lower end below, although every process was above.
+/// Between the sleeps of the first job and the others. At 20 ms, which no sleep undercuts, the interval of a mean often
+/// has its lower end below, although every process was above.
 const BETWEEN_MS: f64 = 11.0;
 
 pub(super) const ORDER: Experiment = Experiment {

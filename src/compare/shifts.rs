@@ -43,8 +43,8 @@ pub enum Basis {
     Figures,
 }
 
-/// Returns the changes of time, latency, CPU time and memory per job; of servers under load those of requests per second,
-/// unless they were given their rate. Latencies at two knees are of two rates.
+/// Returns the changes of time, latency, CPU time and memory per job; of servers under load those of requests per
+/// second, unless they were given their rate. Latencies at two knees are of two rates.
 pub(super) fn shifts(base: &Cell, head: &Cell) -> Vec<Shift> {
     let jobs = base.scale as f64;
     let per_job = |of: Estimate| Estimate {

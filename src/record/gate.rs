@@ -303,8 +303,8 @@ pub struct SideFigures {
     pub slices_ns: Vec<u64>,
     /// CPU time of the process over all slices, in nanoseconds.
     pub cpu_ns: u64,
-    /// Latency of its jobs, from separate batches: the median and the 99th percentile, in nanoseconds. The percentile is 0
-    /// if there are fewer than 1 000 latencies.
+    /// Latency of its jobs, from separate batches: the median and the 99th percentile, in nanoseconds. The percentile is
+    /// 0 if there are fewer than 1 000 latencies.
     pub latency_ns: Option<(u64, u64)>,
     /// Resident memory that its first batch added, in bytes.
     pub memory_bytes: Option<u64>,

@@ -212,8 +212,8 @@ impl LoadFigures {
         LoadFigures { looped, rate, arrivals, connections, ..LoadFigures::default() }
     }
 
-    /// Returns what tells loads of one name apart, such as `/500 per second`: their figures do not compare. The rate of a
-    /// knee is a result, and differs from run to run.
+    /// Returns what tells loads of one name apart, such as `/500 per second`: their figures do not compare. The rate of
+    /// a knee is a result, and differs from run to run.
     pub fn settings(&self) -> String {
         let rate = match (&self.knee, self.ramp, self.rate.filter(|rate| rate.is_finite())) {
             (Some(knee), ..) => format!("/knee within {}", long_ns(knee.limit_ns)),
@@ -293,8 +293,8 @@ impl UrlFigures {
         format!("{} {}", self.method, self.path)
     }
 
-    /// Returns which of its percentiles are mostly the lateness of the generator, which is late for all URLs alike. Of the
-    /// longest latency it cannot be said: the latest start may have been of another URL.
+    /// Returns which of its percentiles are mostly the lateness of the generator, which is late for all URLs alike. Of
+    /// the longest latency it cannot be said: the latest start may have been of another URL.
     pub fn mostly_late(&self, late: Option<&Distribution>) -> Vec<&'static str> {
         mostly_late(late, &[("p50", self.latency_ns_p50), ("p99", self.latency_ns_p99)])
     }

@@ -72,8 +72,8 @@ impl Cell {
         self.load.as_ref().is_some_and(|load| load.knee.is_some())
     }
 
-    /// Returns the logarithms of a figure in each trial, where higher is better; `None` if a trial lacks it, or if it says
-    /// nothing of the model.
+    /// Returns the logarithms of a figure in each trial, where higher is better; `None` if a trial lacks it, or if it
+    /// says nothing of the model.
     pub fn passes(&self, by: RankedBy) -> Option<Vec<f64>> {
         let of = &self.per_trial;
         let fails = self.load.as_ref().is_some_and(|load| load.failed() > 0);

@@ -105,8 +105,8 @@ fn climbed(load: &LoadFigures) -> Option<String> {
     })
 }
 
-/// Returns "at 50 % of that, 6.2k requests per second: p50 1.2 ms, p99 3.4 ms (3.1 ms to 3.7 ms), max 9.0 ms", with marks
-/// and what they mean.
+/// Returns "at 50 % of that, 6.2k requests per second: p50 1.2 ms, p99 3.4 ms (3.1 ms to 3.7 ms), max 9.0 ms", with
+/// marks and what they mean.
 fn at_share(at: &AtShare) -> String {
     let ns = long_ns_f64;
     let time = |name: &str, of: Option<Estimate>| {

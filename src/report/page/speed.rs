@@ -104,8 +104,8 @@ fn over(jobs: Estimate, base: Estimate) -> Estimate {
     }
 }
 
-/// Returns, for jobs that wait for no timer, the speed-up of each model over the sequential program of its language, or over
-/// its own single worker if that language has no such program here; all at one scale.
+/// Returns, for jobs that wait for no timer, the speed-up of each model over the sequential program of its language, or
+/// over its own single worker if that language has no such program here; all at one scale.
 pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
     let computes =
         |line: &Line| line.cells.iter().all(|cell| cell.floor_ns == 0 && cell.load.is_none());

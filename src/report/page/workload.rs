@@ -219,8 +219,8 @@ pub(super) fn own_figure(cell: &Cell) -> Option<Estimate> {
     figure(cell).filter(|_| !cell.is_server_bound() && cell.has_own_rate())
 }
 
-/// Returns a field of the heat map: the figure, shaded by its share of the best of its placement and marked if it leads; or the
-/// state.
+/// Returns a field of the heat map: the figure, shaded by its share of the best of its placement and marked if it leads;
+/// or the state.
 fn heat(cell: Option<&Cell>, best: f64, leads: bool) -> Data {
     let Some(cell) = cell else { return Data::default() };
     let Some(jobs) = figure(cell) else {
