@@ -266,6 +266,18 @@ fn a_load_on_a_shared_host_ranks_and_recommends_nothing() {
 }
 
 #[test]
+fn three_nodes_are_three_differences_however_many_trials_they_have() {
+    let pairs = |nodes: &[&str]| {
+        let nodes: Vec<String> = nodes.iter().map(|node| (*node).to_owned()).collect();
+        let on = |model, rate| Cell { nodes: nodes.clone(), ..cell(model, 10, rate, 10.0, 1.0) };
+        let at = advise(&[on("tokio", 90.0), on("smol", 50.0)]).scales.remove(0);
+        (at.trials, at.pairs)
+    };
+    assert_eq!(pairs(&[]), (Some(5), Some(5)));
+    assert_eq!(pairs(&["a", "b", "c", "a", "b"]), (Some(5), Some(3)));
+}
+
+#[test]
 fn servers_at_a_rate_that_they_were_given_are_ranked_by_p99_alone() {
     let served = |model, rate, p99| {
         let load = LoadFigures::new(Loop::Open, Some(rate), None, 10);
