@@ -369,11 +369,6 @@ fn too_few(going: &CellInProgress<'_>, metric: Metric, have: usize) -> (State, O
     if let Some(why) = going.too_many_crashes() {
         return (State::Failed, Some(why));
     }
-    if let Some(why) = going.disturbed.first().filter(|_| going.disturbed.len() > have) {
-        let disturbed = output::counted(going.disturbed.len(), "trial");
-        let why = format!("the machine disturbed {disturbed}, the first because {why}");
-        return (State::Skipped, Some(why));
-    }
     if going.trials.len() > have {
         let what = match metric {
             Metric::P99 => {
@@ -383,6 +378,11 @@ fn too_few(going: &CellInProgress<'_>, metric: Metric, have: usize) -> (State, O
         };
         let why = format!("{what}: choose a larger scale, or leave the metric out");
         return (State::Refused, Some(why));
+    }
+    if let Some(why) = going.disturbed.first().filter(|_| going.disturbed.len() > have) {
+        let disturbed = output::counted(going.disturbed.len(), "trial");
+        let why = format!("the machine disturbed {disturbed}, the first because {why}");
+        return (State::Skipped, Some(why));
     }
     (
         State::Skipped,
