@@ -21,7 +21,8 @@ pub(super) fn remarks(text: &mut String, cell: &Cell) {
         let _ = writeln!(text, "  {name}: {late}");
     }
     let _ = load.ramp.and_then(|_| writeln!(text, "  {name}: {}", climbed(load)?).ok());
-    if let Some(modes) = &cell.modes {
+    let is_late = cell.latencies_of_the_generator().contains(&"p50");
+    if let Some(modes) = cell.modes.as_ref().filter(|_| !is_late) {
         let modes = both_modes(modes);
         let _ = writeln!(text, "  {name}: bimodal, median latencies are about {modes}");
     }
