@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     record::{Cell, Estimate, State, bytes_per_job},
-    stats::Mode,
+    stats::{Mode, over_nodes},
 };
 
 pub use choose::{Simplicity, caveat, is_discontinued, simplicity};
@@ -87,6 +87,10 @@ pub struct AtScale {
     pub unranked: Option<Unranked>,
     /// The number of trials of the intervals: the fewest over all ranked models.
     pub trials: Option<usize>,
+    /// The number of paired differences by which models are ranked: as many as trials, or as nodes if there are three
+    /// and more.
+    #[serde(default)]
+    pub pairs: Option<usize>,
     /// Jobs a second; best first.
     pub throughput: Vec<Figure>,
     /// p99 latency; best first.
@@ -119,6 +123,8 @@ pub enum Unranked {
     TooFewTrials,
     /// Only one model has a figure that can be ranked, so there is nothing to compare.
     Alone,
+    /// Servers under load: at least one has errors, or was given its rate and has no p99 latency of its own.
+    GivenRate,
     /// No model has a figure.
     NoFigure,
 }
@@ -297,6 +303,7 @@ fn at_scale(scale: usize, cells: &[&Cell]) -> AtScale {
         floor_ns: cells.iter().map(|cell| cell.floor_ns).max().unwrap_or(0),
         unranked,
         trials: ranked.iter().map(|cell| cell.trials()).min(),
+        pairs: ranked.iter().map(|cell| over_nodes(&cell.rates(), &cell.nodes).len()).min(),
         throughput: rank::figures(&measured, Measure::Throughput, &ranked),
         p99: rank::figures(&measured, Measure::P99, &ranked),
         memory: rank::figures(&measured, Measure::Memory, &ranked),

@@ -150,8 +150,9 @@ impl Verdict {
 
 /// The greatest width of the table.
 const WIDTH: usize = 100;
-/// The wait that measures the timer's error, a fifth of the shortest that is ranked, and the number of repetitions.
-const WAIT: (Duration, u32) = (Duration::from_millis(1), 300);
+/// The wait that measures the timer's error, a fifth of the shortest that is ranked, and the number of repetitions: as
+/// many as a 99th percentile takes.
+const WAIT: (Duration, u32) = (Duration::from_millis(1), 1_000);
 /// How long one core computes while other programs are observed.
 const BUSY: Duration = Duration::from_secs(1);
 /// The work by which fresh processes are compared, and the number of processes.

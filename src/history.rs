@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    record::{Cell, Estimate, Gate, LoadFigures, Metric, Ramp, Record, State},
+    record::{Cell, Estimate, Gate, LoadFigures, Metric, Record, State},
     stats::{median_and_range, steps},
 };
 use paceline_core::models;
@@ -63,7 +63,7 @@ pub struct Point {
     pub started: String,
     /// The commit, if known.
     pub commit: Option<String>,
-    /// The figure: nanoseconds or bytes per job, or the ratio of head to base.
+    /// The figure: nanoseconds or bytes per job, requests per second, or the ratio of head to base.
     pub value: f64,
     /// The lower end of its interval; the figure itself without an interval.
     pub lower: f64,
@@ -169,7 +169,8 @@ fn add(
     found[place].points.push(Point { run, started, commit, value, lower, upper });
 }
 
-/// Returns a cell's figure of each metric, per job.
+/// Returns a cell's figure of each metric: per job, or of a server under load its requests per second, unless it was
+/// given their rate. The latency at a knee is that of another rate in each run.
 fn figures(cell: &Cell) -> Vec<(Metric, Estimate)> {
     let per_job = |rate: Estimate| Estimate {
         value: 1e9 / rate.value,
@@ -178,8 +179,9 @@ fn figures(cell: &Cell) -> Vec<(Metric, Estimate)> {
     };
     let added = cell.resources.and_then(|resources| resources.rss_bytes_added);
     let figures = [
-        (Metric::Throughput, cell.jobs_per_second.map(per_job)),
-        (Metric::P99, cell.latency_ns_p99),
+        (Metric::Throughput, cell.jobs_per_second.filter(|_| cell.load.is_none()).map(per_job)),
+        (Metric::Requests, cell.requests_per_second()),
+        (Metric::P99, cell.own_latency("p99").filter(|_| !cell.is_at_knee())),
         (Metric::Cpu, cell.cpu_ns_per_job.map(Estimate::exactly)),
         (Metric::Memory, added.map(|bytes| Estimate::exactly(bytes as f64 / cell.scale as f64))),
     ];
@@ -194,17 +196,8 @@ pub(crate) fn cell_name(cell: &Cell) -> String {
         Some(own) if own != cell.placement => format!("/{}", cell.placement),
         _ => String::new(),
     };
-    // Settings that distinguish loads of the same name.
-    let rate = |rate: f64| rate.is_finite().then(|| format!("/{rate} per second"));
-    let rate = match &cell.load {
-        // The rate of a knee is a result, and differs from run to run.
-        Some(load) if load.knee.is_some() => "/knee".into(),
-        Some(LoadFigures { ramp: Some(Ramp { from, to }), .. }) => {
-            format!("/{from} to {to} per second")
-        }
-        load => load.as_ref().and_then(|load| load.rate).and_then(rate).unwrap_or_default(),
-    };
-    format!("{}/{}{workers}/{}{placement}{rate}", cell.workload, cell.model, cell.scale)
+    let load = cell.load.as_ref().map_or_else(String::new, LoadFigures::settings);
+    format!("{}/{}{workers}/{}{placement}{load}", cell.workload, cell.model, cell.scale)
 }
 
 fn steps_of(points: &[Point]) -> Vec<Step> {

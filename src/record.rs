@@ -25,15 +25,20 @@ pub use gate::{
 };
 pub use load::{
     AtShare, GeneratorFigures, Hosts, Knee, KneeStep, LoadFigures, Loop, Ramp, UrlFigures,
+    mostly_late,
 };
 pub use nodes::{Counted, LeftOut, NODES_SCHEMA, Node, Nodes};
 pub use ranking::{
-    MOST_SERVER_BUSY, PerTrial, SHORTEST_RANKED_NS, bytes_per_job, leaders, leaders_by,
+    MOST_SERVER_BUSY, PerTrial, RankedBy, SHORTEST_RANKED_NS, bytes_per_job, leaders, leaders_by,
 };
 pub(crate) use read::{assemble, claims_of, gate_of, lines, parse, parse_lines};
 pub use read::{read, read_cells, read_claims, read_gate, read_gate_trials};
 pub use selftest::{Equal, Planted, SelfTest, Share};
-pub(crate) use {files::write_whole, load::roles, ranking::logarithms};
+pub(crate) use {
+    files::write_whole,
+    load::{by_column, roles},
+    ranking::logarithms,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

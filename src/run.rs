@@ -144,6 +144,13 @@ pub(crate) fn in_trials(
 /// How many equal shares of the budget a cell may take.
 const OVERDRAFT: u32 = 4;
 
+/// Returns what is left of each cell costs, and all together.
+fn costs(going: &[CellInProgress<'_>], session: &Session) -> (Vec<Duration>, Duration) {
+    let costs: Vec<Duration> = going.iter().map(|cell| cell.cost(session)).collect();
+    let sum = costs.iter().sum();
+    (costs, sum)
+}
+
 /// If not all cells fit, leaves out those that would use up the budget of the others, the longest first. Otherwise a
 /// few slow cells, first in the shuffle, would decide which quick ones are measured.
 fn leave_out(
@@ -152,10 +159,9 @@ fn leave_out(
     budget: Duration,
     writer: &mut Writer,
 ) -> Result<(), String> {
-    let costs: Vec<Duration> = going.iter().map(|cell| cell.cost(session)).collect();
+    let (costs, mut sum) = costs(going, session);
     let mut order: Vec<usize> = (0..going.len()).filter(|index| !costs[*index].is_zero()).collect();
     order.sort_by_key(|index| std::cmp::Reverse(costs[*index]));
-    let mut sum: Duration = costs.iter().sum();
     let mut ahead = u32::try_from(order.len()).unwrap_or(u32::MAX);
     for index in order {
         let share = budget / ahead;
@@ -185,7 +191,7 @@ fn cut(
     if cost <= share * OVERDRAFT {
         return Ok(());
     }
-    let sum: Duration = going.iter().map(|cell| cell.cost(session)).sum();
+    let (_, sum) = costs(going, session);
     if sum <= left || cost <= sum / ahead * OVERDRAFT {
         return Ok(());
     }

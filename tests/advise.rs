@@ -100,7 +100,7 @@ fn what_a_model_refuses_is_said_with_the_reason_and_the_rest_is_advised_on() {
     assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
     assert!(said.contains("not ranked refused: pool"), "{said}");
     assert!(said.contains("pool: refused at every scale: ") && said.contains("deadlock"), "{said}");
-    assert!(said.contains("by the differences of 3 passes"), "{said}");
+    assert!(said.contains("by 3 paired differences"), "{said}");
 }
 
 #[test]

@@ -252,7 +252,7 @@ fn the_comment_is_made_of_checked_fields_and_nothing_of_an_artifact_gets_through
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.starts_with("<!-- paceline gate -->\n### paceline gate: regressed\n"), "{shown}");
     assert!(shown.contains("\n**regressed: 2**\n"), "{shown}");
-    let row = "\n| `echo/tokio/10` | throughput | +5.2 % | +4.2 % to +7.2 % |\n";
+    let row = "\n| `echo/tokio/10` | time per job | +5.2 % | +4.2 % to +7.2 % |\n";
     assert!(shown.contains(row), "{shown}");
     assert!(shown.contains("\nNot regressed: 3. New: 1. Removed: 1. Refused: 1."), "{shown}");
     // Every metric is known to it, and what was not measured is not kept back.

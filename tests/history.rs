@@ -225,3 +225,27 @@ fn pinned_gates_are_series_of_their_own() {
         }
     }
 }
+
+#[test]
+fn a_server_has_requests_per_second_unless_it_was_given_their_rate_and_no_time_per_job() {
+    let of = |looped: &str, rate: Option<f64>| {
+        let folder = tempfile::tempdir().unwrap();
+        record(folder.path(), "serve", 1, "one", 1000.0);
+        let cells = folder.path().join("run-01-one/cells.jsonl");
+        let mut cell: Value = serde_json::from_str(&fs::read_to_string(&cells).unwrap()).unwrap();
+        cell["load"] = json!({
+            "loop": looped, "rate": rate, "arrivals": null, "connections": 10, "duration_seconds": 1.0,
+            "warm_up_seconds": 0.0, "offered": 9, "completed": 9, "late_starts": 0, "reconnects": 0,
+        });
+        fs::write(&cells, format!("{cell}\n")).unwrap();
+        folder
+    };
+    let closed = of("closed", None);
+    let series = shown(closed.path())["series"].clone();
+    assert_eq!((series[0]["metric"].as_str(), &series[1]), (Some("requests"), &Value::Null));
+    assert!((series[0]["points"][0]["value"].as_f64().unwrap() - 1e6).abs() < 1.0, "{series}");
+    let table = text(&history(closed.path(), &["--metric", "requests"]).stdout);
+    assert!(table.contains("1.00M/s") && table.contains("of requests per second more"), "{table}");
+    let open = of("open", Some(1e6));
+    assert_eq!(shown(open.path())["series"], json!([]));
+}

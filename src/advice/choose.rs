@@ -74,10 +74,15 @@ pub(super) fn choose(at: &mut AtScale) {
     let by_throughput = keeping_up(&at.throughput);
     let by_p99 = keeping_up(&at.p99);
     let both = [Measure::Throughput, Measure::P99];
-    // Without a p99 ranking, throughput alone decides.
-    if by_p99.is_empty() {
-        at.recommended = recommend(at, &by_throughput, &both[..1]);
-        at.keeping_up = by_throughput;
+    // Where only one of both is ranked, it alone decides.
+    let alone = match (&by_throughput[..], &by_p99[..]) {
+        (_, []) => Some((&by_throughput, &both[..1])),
+        ([], _) => Some((&by_p99, &both[1..])),
+        _ => None,
+    };
+    if let Some((kept, by)) = alone {
+        at.recommended = recommend(at, kept, by);
+        at.keeping_up.clone_from(kept);
         return;
     }
     at.keeping_up = by_throughput.iter().filter(|one| by_p99.contains(one)).cloned().collect();

@@ -2,7 +2,7 @@
 
 use super::{APART, Figure, Measure, Series, Standing, Unranked, Without, choose::is_discontinued};
 use crate::{
-    record::{Cell, Estimate, State, logarithms},
+    record::{Cell, Estimate, RankedBy, State},
     stats::{best, most_loss, over_nodes},
 };
 use paceline_core::perform::Placement;
@@ -11,7 +11,7 @@ impl Measure {
     fn of(self, cell: &Cell) -> Option<Estimate> {
         match self {
             Measure::Throughput => cell.jobs_per_second,
-            Measure::P99 => cell.latency_ns_p99,
+            Measure::P99 => cell.own_latency("p99"),
             Measure::Memory => cell.resources?.rss_bytes_max,
         }
     }
@@ -19,12 +19,11 @@ impl Measure {
     /// Returns logarithms of each trial's figure, or of each node's if there are several, where higher is better; `None`
     /// if one lacks the figure.
     fn passes(self, cell: &Cell) -> Option<Vec<f64>> {
-        let minus = |figures: &[f64]| logarithms(figures).iter().map(|log| -log).collect();
-        let logs: Vec<f64> = match self {
-            Measure::Throughput => logarithms(&cell.rates()),
-            Measure::P99 => minus(&cell.per_trial.latency_ns_p99),
-            Measure::Memory => minus(&cell.per_trial.rss_bytes_max),
-        };
+        let logs = cell.passes(match self {
+            Measure::Throughput => RankedBy::Rate,
+            Measure::P99 => RankedBy::P99,
+            Measure::Memory => RankedBy::Memory,
+        })?;
         let are_there = !logs.is_empty() && logs.iter().all(|log| log.is_finite());
         are_there.then(|| over_nodes(&logs, &cell.nodes))
     }
@@ -73,8 +72,16 @@ pub(super) fn ranked<'c>(measured: &[&'c Cell]) -> Result<Vec<&'c Cell>, Unranke
         0 if measured.iter().any(|cell| cell.is_server_bound()) => Err(Unranked::ServerBound),
         0 => Err(Unranked::TooFewTrials),
         1 => Err(Unranked::Alone),
+        _ if lacks(&ranked, Measure::Throughput) && lacks(&ranked, Measure::P99) => {
+            Err(Unranked::GivenRate)
+        }
         _ => Ok(ranked),
     }
+}
+
+/// Returns whether a server under load lacks the figure of its own, so that none is ranked by it.
+fn lacks(ranked: &[&Cell], by: Measure) -> bool {
+    ranked.iter().any(|cell| cell.load.is_some() && by.passes(cell).is_none())
 }
 
 /// Returns the figures of these cells: the `ranked` ones with the best first, then the others in the order of the

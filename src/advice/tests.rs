@@ -266,6 +266,40 @@ fn a_load_on_a_shared_host_ranks_and_recommends_nothing() {
 }
 
 #[test]
+fn three_nodes_are_three_differences_however_many_trials_they_have() {
+    let pairs = |nodes: &[&str]| {
+        let nodes: Vec<String> = nodes.iter().map(|node| (*node).to_owned()).collect();
+        let on = |model, rate| Cell { nodes: nodes.clone(), ..cell(model, 10, rate, 10.0, 1.0) };
+        let at = advise(&[on("tokio", 90.0), on("smol", 50.0)]).scales.remove(0);
+        (at.trials, at.pairs)
+    };
+    assert_eq!(pairs(&[]), (Some(5), Some(5)));
+    assert_eq!(pairs(&["a", "b", "c", "a", "b"]), (Some(5), Some(3)));
+}
+
+#[test]
+fn servers_at_a_rate_that_they_were_given_are_ranked_by_p99_alone() {
+    let served = |model, rate, p99| {
+        let load = LoadFigures::new(Loop::Open, Some(rate), None, 10);
+        Cell { load: Some(load), ..cell(model, 10, rate, p99, 1.0) }
+    };
+    let both = || [served("tokio", 900.0, 20.0), served("smol", 100.0, 10.0)];
+    let at = advise(&both()).scales.remove(0);
+    assert_eq!(
+        (at.unranked, recommended(&at), names(&at.keeping_up)),
+        (None, vec!["smol"], vec!["smol"])
+    );
+    assert_eq!(at.recommended[0].by, [Measure::P99]);
+    assert!(at.throughput.iter().all(|figure| figure.standing == Standing::Unranked));
+    let without = both().map(|mut cell| {
+        cell.per_trial.latency_ns_p99.clear();
+        cell
+    });
+    let at = advise(&without).scales.remove(0);
+    assert_eq!((at.unranked, recommended(&at)), (Some(Unranked::GivenRate), vec![]));
+}
+
+#[test]
 fn a_server_bound_cell_is_neither_ranked_nor_recommended() {
     let bound = |model, rate, busy| Cell {
         server_busy_share_max: Some(busy),

@@ -63,6 +63,9 @@ pub(super) const SLEEPS: Experiment = Experiment {
 
 const HALF: &str = "half of the jobs done after";
 const ALL: &str = "the first job done after";
+/// Between the sleeps of the first job and the others. At 20 ms, which no sleep undercuts, the interval of a mean often
+/// has its lower end below, although every process was above.
+const BETWEEN_MS: f64 = 11.0;
 
 pub(super) const ORDER: Experiment = Experiment {
     name: "order",
@@ -80,12 +83,12 @@ pub(super) const ORDER: Experiment = Experiment {
         ])
     },
     judge: |figures| {
-        if figures.at_least(HALF, 20.0) == Some(true) {
+        if figures.at_least(HALF, BETWEEN_MS) == Some(true) {
             let why = "nothing finishes out of order: it does one job after another";
             return (ClaimVerdict::DoesNotApply, Some(why.into()));
         }
         all(
-            &[figures.at_most(HALF, 18.0), figures.at_least(ALL, 20.0)],
+            &[figures.at_most(HALF, BETWEEN_MS), figures.at_least(ALL, BETWEEN_MS)],
             "the first job did not sleep",
         )
     },
@@ -94,7 +97,7 @@ pub(super) const ORDER: Experiment = Experiment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claims::experiment::made;
+    use crate::{claims::experiment::made, record::ClaimFigure};
 
     #[test]
     fn a_wait_that_holds_a_worker_or_a_thread_is_no_suspension() {
@@ -123,6 +126,11 @@ mod tests {
             made(Kind::Loop, 2, &[(HALF, [half; 3]), (ALL, [all; 3])]).by(&ORDER)
         };
         assert_eq!(judge(2.1, 20.1), ClaimVerdict::Holds);
+        // Five processes that all slept for 20 ms, one of them on a busy machine.
+        let late = ClaimFigure::new(ALL, "ms", None, vec![20.1, 20.1, 20.2, 20.1, 24.0]);
+        let late = [(HALF, [2.1; 3]), (ALL, [late.lower, late.value, late.upper])];
+        assert!(late[1].1[0] < 20.0);
+        assert_eq!(made(Kind::Loop, 2, &late).by(&ORDER), ClaimVerdict::Holds);
         assert_eq!(judge(22.0, 26.0), ClaimVerdict::DoesNotApply);
         assert_eq!(judge(2.1, 6.0), ClaimVerdict::Contradicted);
     }

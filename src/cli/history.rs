@@ -21,7 +21,7 @@ pub(super) struct HistoryArguments {
     /// Only cells whose name this regular expression matches.
     #[arg(long, value_name = "REGEX", value_parser = regex)]
     filter: Option<Regex>,
-    /// Metrics, separated by commas: throughput, p50, p99, cpu, memory [default: all].
+    /// Metrics, separated by commas: throughput, p50, p99, cpu, memory, requests [default: all].
     #[arg(long, value_delimiter = ',', value_name = "METRIC", value_parser = metric)]
     metric: Vec<Metric>,
     /// The output format; otava is CSV for change-point tools.
@@ -37,9 +37,9 @@ enum HistoryFormat {
 }
 
 fn metric(text: &str) -> Result<Metric, String> {
-    let named = Metric::ALL.into_iter().find(|metric| metric.name() == text);
-    named.ok_or_else(|| {
-        let all = Metric::ALL.map(Metric::name).join(", ");
+    let all = || Metric::ALL.into_iter().chain([Metric::Requests]);
+    all().find(|metric| metric.name() == text).ok_or_else(|| {
+        let all = all().map(Metric::name).collect::<Vec<_>>().join(", ");
         format!("there is no metric {text:?}: name one of {all}")
     })
 }

@@ -224,8 +224,6 @@ fn unlike(base: &Cell, head: &Cell, alike: impl Fn(&str) -> bool) -> Option<Stri
     if !alike(&base.workload) {
         return Some("the definitions of the workload differ".into());
     }
-    let load = |cell: &Cell| {
-        cell.load.as_ref().map(|load| (load.looped, load.rate, load.ramp, load.arrivals))
-    };
+    let load = |cell: &Cell| cell.load.as_ref().map(|load| (load.looped, load.settings()));
     (load(base) != load(head)).then(|| "the loads differ".into())
 }

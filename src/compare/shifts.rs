@@ -11,7 +11,7 @@ use crate::{
 /// The level of intervals over processes.
 const LEVEL: f64 = 0.95;
 
-/// How a figure of the head differs from the base's. Lower is better for each metric.
+/// How a figure of the head differs from the base's. Lower is better, but of requests per second higher.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Shift {
     /// The metric that was compared.
@@ -43,7 +43,8 @@ pub enum Basis {
     Figures,
 }
 
-/// Returns the changes of time, latency, CPU time and memory per job.
+/// Returns the changes of time, latency, CPU time and memory per job; of servers under load those of requests per
+/// second, unless they were given their rate. Latencies at two knees are of two rates.
 pub(super) fn shifts(base: &Cell, head: &Cell) -> Vec<Shift> {
     let jobs = base.scale as f64;
     let per_job = |of: Estimate| Estimate {
@@ -51,17 +52,24 @@ pub(super) fn shifts(base: &Cell, head: &Cell) -> Vec<Shift> {
         lower: of.lower / jobs,
         upper: of.upper / jobs,
     };
-    let time =
-        |cell: &Cell| cell.batch_ns.map(per_job).or_else(|| cell.jobs_per_second.map(inverse));
+    let time = |cell: &Cell| {
+        let of_batch = cell.batch_ns.map(per_job);
+        of_batch.or_else(|| cell.jobs_per_second.filter(|_| cell.load.is_none()).map(inverse))
+    };
+    let p99 = |cell: &Cell| cell.own_latency("p99").filter(|_| !cell.is_at_knee());
+    let over_processes = |metric, one, other| {
+        let apart = of_intervals(metric, one, other);
+        of_processes(metric, base, head).unwrap_or(apart)
+    };
     let added = |cell: &Cell| cell.resources?.rss_bytes_added.map(|bytes| bytes as f64 / jobs);
     [
-        time(base).zip(time(head)).map(|(one, other)| {
-            let apart = of_intervals(Metric::Throughput, one, other);
-            of_processes(base, head).unwrap_or(apart)
-        }),
-        base.latency_ns_p99
-            .zip(head.latency_ns_p99)
-            .map(|(one, other)| of_intervals(Metric::P99, one, other)),
+        time(base)
+            .zip(time(head))
+            .map(|(one, other)| over_processes(Metric::Throughput, one, other)),
+        base.requests_per_second()
+            .zip(head.requests_per_second())
+            .map(|(one, other)| over_processes(Metric::Requests, one, other)),
+        p99(base).zip(p99(head)).map(|(one, other)| of_intervals(Metric::P99, one, other)),
         base.cpu_ns_per_job
             .zip(head.cpu_ns_per_job)
             .map(|(one, other)| of_figures(Metric::Cpu, one, other)),
@@ -77,12 +85,13 @@ fn inverse(of: Estimate) -> Estimate {
     Estimate { value: 1e9 / of.value, lower: 1e9 / of.upper, upper: 1e9 / of.lower }
 }
 
-/// Returns the change of the time of a job over processes, or over nodes if there are three and more, if each side has
-/// enough.
-fn of_processes(base: &Cell, head: &Cell) -> Option<Shift> {
-    let times = |cell: &Cell| cell.rates().iter().map(|rate| 1e9 / rate).collect::<Vec<f64>>();
+/// Returns the change of the time of a job, or of a rate, over processes, or over nodes if there are three and more, if
+/// each side has enough.
+fn of_processes(metric: Metric, base: &Cell, head: &Cell) -> Option<Shift> {
+    let figure = |rate: &f64| if metric.is_rate() { *rate } else { 1e9 / rate };
+    let figures = |cell: &Cell| cell.rates().iter().map(figure).collect::<Vec<f64>>();
     let [base_logs, head_logs] =
-        [base, head].map(|cell| over_nodes(&logarithms(&times(cell)), &cell.nodes));
+        [base, head].map(|cell| over_nodes(&logarithms(&figures(cell)), &cell.nodes));
     let found = difference(&base_logs, &head_logs)?;
     let (lower, upper) = found.interval(LEVEL);
     // The trimmed mean and not the median, so that both columns and the change agree.
@@ -91,7 +100,7 @@ fn of_processes(base: &Cell, head: &Cell) -> Option<Shift> {
         lower: Some(lower.exp_m1()),
         upper: Some(upper.exp_m1()),
         basis: Basis::Processes,
-        ..of_figures(Metric::Throughput, middle(&base_logs)?, middle(&head_logs)?)
+        ..of_figures(metric, middle(&base_logs)?, middle(&head_logs)?)
     })
 }
 
@@ -110,4 +119,62 @@ fn of_intervals(metric: Metric, base: Estimate, head: Estimate) -> Shift {
 fn of_figures(metric: Metric, base: f64, head: f64) -> Shift {
     let share = head / base - 1.0;
     Shift { metric, base, head, share, lower: None, upper: None, basis: Basis::Figures }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Knee, LoadFigures, Loop, PerTrial, State};
+    use paceline_core::{histogram::Histogram, perform::Placement};
+
+    /// A server that answers `rate` requests a second, each in `ms`.
+    fn served(looped: Loop, rate: f64, ms: u64) -> Cell {
+        let rates: Vec<f64> = [0.99, 1.0, 1.01, 1.0, 0.995].map(|share| share * rate).to_vec();
+        let mut times = Histogram::default();
+        (0..1_000).for_each(|_| times.record(ms * 1_000_000));
+        let p99 = ms as f64 * 1e6;
+        Cell {
+            jobs_per_second: Estimate::of_trials(&rates, 0.0),
+            latency: times.distribution(),
+            latency_ns_p99: Some(Estimate { value: p99, lower: p99 * 0.9, upper: p99 * 1.1 }),
+            load: Some(LoadFigures::new(looped, None, None, 4)),
+            per_trial: PerTrial { jobs_per_second: rates, ..PerTrial::default() },
+            ..Cell::new("serve-plain", "tokio", 4, Some(2), Placement::Inside, State::Ok)
+        }
+    }
+
+    fn found(base: &Cell, head: &Cell) -> Vec<(Metric, f64)> {
+        let rounded = |of: &Shift| (of.metric, (of.share * 1e6).round() / 1e6);
+        shifts(base, head).iter().map(rounded).collect()
+    }
+
+    #[test]
+    fn a_server_has_requests_per_second_and_no_time_per_job_unless_its_rate_was_given() {
+        let of = |looped| [served(looped, 100.0, 8), served(looped, 150.0, 4)];
+        let [base, head] = of(Loop::Closed);
+        assert_eq!(found(&base, &head), [(Metric::Requests, 0.5), (Metric::P99, -0.5)]);
+        let rate = &shifts(&base, &head)[0];
+        assert!(rate.lower.unwrap() > 0.4 && rate.basis == Basis::Processes, "{rate:?}");
+        let [base, head] = of(Loop::Open);
+        assert_eq!(found(&base, &head), [(Metric::P99, -0.5)]);
+        // The highest rate within a limit is the result of a search, and its latency that of this rate.
+        let knee = || Some(Knee { limit_ns: 9_000_000, steps: vec![], gave_way: None });
+        let [base, head] = of(Loop::Open).map(|mut cell| {
+            cell.load.as_mut().unwrap().knee = knee();
+            cell
+        });
+        assert_eq!(found(&base, &head), [(Metric::Requests, 0.5)]);
+    }
+
+    #[test]
+    fn a_p99_that_is_mostly_the_generators_lateness_is_not_compared() {
+        let [base, mut head] = [served(Loop::Open, 1.0, 8), served(Loop::Open, 1.0, 8)];
+        let mut late = Histogram::default();
+        (0..1_000).for_each(|_| late.record(3_900_000));
+        head.load.as_mut().unwrap().schedule_error = late.distribution();
+        assert_eq!(found(&base, &head).len(), 1);
+        (0..1_000).for_each(|_| late.record(4_100_000));
+        head.load.as_mut().unwrap().schedule_error = late.distribution();
+        assert!(found(&base, &head).is_empty());
+    }
 }

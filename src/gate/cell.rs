@@ -176,8 +176,7 @@ impl<'a> CellInProgress<'a> {
                 let fit = (pace::SLICE.as_secs_f64() / each) as u64;
                 self.pace.iterations = fit.clamp(1, pace::MOST_ITERATIONS);
                 if self.recorded {
-                    let fit = (pace::RECORDED_SLICE.as_secs_f64() / each) as u64;
-                    self.pace.recorded = pace::LATENCIES.div_ceil(jobs).min(fit).max(1);
+                    self.pace.recorded = pace::recorded(jobs, each);
                 }
                 self.alone = Some(each * 1e9 / jobs as f64);
                 Ok(())

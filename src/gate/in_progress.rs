@@ -372,14 +372,14 @@ fn too_few(going: &CellInProgress<'_>, metric: Metric, have: usize) -> (State, O
     if let Some(why) = going.too_many_crashes() {
         return (State::Failed, Some(why));
     }
+    if going.trials.len() > have {
+        let have = [BASE, HEAD].map(|side| going.figures(metric, side).len());
+        return pace::without_figures(metric, have);
+    }
     if let Some(why) = going.disturbed.first().filter(|_| going.disturbed.len() > have) {
         let disturbed = output::counted(going.disturbed.len(), "trial");
         let why = format!("the machine disturbed {disturbed}, the first because {why}");
         return (State::Skipped, Some(why));
-    }
-    if going.trials.len() > have {
-        let have = [BASE, HEAD].map(|side| going.figures(metric, side).len());
-        return pace::without_figures(metric, have);
     }
     (
         State::Skipped,

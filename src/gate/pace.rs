@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     margins::Margin,
-    trial::{BASE, log_ratio, slice_ratios},
+    trial::{BASE, RECORDED_SLICES, log_ratio, slice_ratios},
 };
 use crate::{
     compare::bar,
@@ -16,9 +16,11 @@ use crate::{
 /// The target length of a slice: the short end of the 5 to 20 ms that work well, so that more fit.
 pub(super) const SLICE: Duration = Duration::from_millis(6);
 /// The target length if latency is recorded: the 99th percentile needs many jobs.
-pub(super) const RECORDED_SLICE: Duration = Duration::from_millis(30);
-/// The number of latencies wanted in such a slice.
-pub(super) const LATENCIES: u64 = 1_000;
+const RECORDED_SLICE: Duration = Duration::from_millis(30);
+/// How many times as long such a slice may be if a trial would have no 99th percentile otherwise.
+const STRETCHED: f64 = 10.0;
+/// The number of latencies wanted in such a slice. A trial has a 99th percentile from as many on.
+const LATENCIES: u64 = 1_000;
 /// The most batches in a slice.
 pub(super) const MOST_ITERATIONS: u64 = 1 << 32;
 /// Trials of the pilot.
@@ -38,6 +40,14 @@ pub(super) const MOST: u32 = 1_000;
 /// A deviation estimated from six trials is uncertain: in 8 of 10 cases the true one is at most this factor greater,
 /// √(5 / χ²(0.2; 5)) = 1.46. Without the factor, every second plan has too few trials.
 const UNCERTAIN: f64 = 1.46;
+
+/// Returns the batches of a slice in which latency is recorded, if a batch of `jobs` takes `each` seconds.
+pub(super) fn recorded(jobs: u64, each: f64) -> u64 {
+    let within = |times: f64| (times * RECORDED_SLICE.as_secs_f64() / each) as u64;
+    let wanted = LATENCIES.div_ceil(jobs).min(within(1.0));
+    let enough = LATENCIES.div_ceil(jobs * u64::from(RECORDED_SLICES));
+    if enough <= within(STRETCHED) { wanted.max(enough) } else { wanted.max(1) }
+}
 
 /// The cost of a trial in the pilot.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -152,9 +162,13 @@ pub(super) fn without_figures(metric: Metric, [base, head]: [usize; 2]) -> (Stat
     let what = metric.name();
     let fewest = FEWEST as usize;
     if base.max(head) < fewest {
-        let why = format!(
-            "adds too little {what} to measure: choose a larger scale, or leave the metric out"
-        );
+        let lacks = match metric {
+            Metric::P99 => {
+                "a trial has under 1 000 latencies, too few for a 99th percentile".to_owned()
+            }
+            _ => format!("adds too little {what} to measure"),
+        };
+        let why = format!("{lacks}: choose a larger scale, or leave the metric out");
         return (State::Refused, Some(why));
     }
     let has = if base > head { "base" } else { "head" };
@@ -174,6 +188,16 @@ mod tests {
         assert_eq!(trials(&cells, Duration::from_secs(15)), [40, 40, 90]);
         assert_eq!(trials(&cells, Duration::from_secs(5)), [20, 20, 20]);
         assert!(trials(&cells, Duration::from_secs(1)).is_empty());
+    }
+
+    #[test]
+    fn a_slice_is_stretched_until_a_trial_has_1_000_latencies_or_stays_short_without() {
+        // 1 000 latencies in 30 ms, and at least 500 in 300 ms.
+        assert_eq!(recorded(1, 1e-6), 1_000);
+        assert_eq!(recorded(300, 1e-6), 4);
+        assert_eq!([recorded(1, 49.9e-6), recorded(1, 100e-6)], [601, 500]);
+        assert_eq!([recorded(1, 0.599e-3), recorded(1, 0.61e-3)], [500, 49]);
+        assert_eq!([recorded(500, 0.2), recorded(499, 0.2), recorded(1, 1.0)], [1, 1, 1]);
     }
 
     #[test]

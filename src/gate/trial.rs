@@ -132,7 +132,7 @@ pub(super) fn trial(
     let finish = |WarmProcess { mut shown, recorded, .. }: WarmProcess| {
         let latency = Distribution::merged("the latency", (0..).zip(&recorded));
         let latency = latency.map_err(|why| HostError::Fault(Fault::Failed(why)))?;
-        shown.latency_ns = latency.map(|all| (all.ns_p50, all.ns_p99));
+        shown.latency_ns = latency.as_ref().map(percentiles);
         Ok(shown)
     };
     let overflow = dropped.of_several();
@@ -147,6 +147,11 @@ pub(super) fn trial(
 /// Returns the CPU time of each side's process so far.
 fn cpu_of_each(sides: &[Result<WarmProcess, HostError>]) -> Vec<Option<Duration>> {
     sides.iter().map(|side| cpu_of(side.as_ref().ok()?.host.id())).collect()
+}
+
+/// Returns the median and the 99th percentile; 0 for a percentile of too few latencies, which is no figure.
+fn percentiles(latency: &Distribution) -> (u64, u64) {
+    (latency.ns_p50, latency.p99().unwrap_or(0))
 }
 
 /// Does the next step with a side, unless it has crashed.
@@ -213,7 +218,7 @@ pub(super) fn figure(
         Metric::P50 => shown.latency_ns.map(|(p50, _)| p50 as f64),
         Metric::P99 => shown.latency_ns.map(|(_, p99)| p99 as f64),
         Metric::Memory => shown.memory_bytes.map(|bytes| bytes as f64 / jobs as f64),
-        Metric::Instructions | Metric::Allocations => None,
+        Metric::Instructions | Metric::Allocations | Metric::Requests => None,
     };
     found.filter(|value| value.is_finite() && (*value > 0.0 || metric == Metric::Memory))
 }
@@ -323,6 +328,18 @@ mod tests {
         assert!((ratio(8192, 0) + 2_f64.ln()).abs() < 1e-12);
         assert!([ratio(0, 0), ratio(0, 4096), ratio(100, 4000)].iter().all(|ln| ln.abs() < 1e-12));
         assert_eq!(log_ratio(Metric::Memory, &SideFigures::default(), &of(8192)), None);
+    }
+
+    #[test]
+    fn a_99th_percentile_of_under_1_000_latencies_is_no_figure() {
+        let p99 = |count: u64| {
+            let mut times = paceline_core::histogram::Histogram::default();
+            (0..count).for_each(|_| times.record(50));
+            let latency_ns = Some(percentiles(&times.distribution().unwrap()));
+            let shown = SideFigures { latency_ns, ..SideFigures::default() };
+            [Metric::P50, Metric::P99].map(|metric| figure(metric, &shown, 1, 1))
+        };
+        assert_eq!([p99(999), p99(1_000)], [[Some(50.0), None], [Some(50.0), Some(50.0)]]);
     }
 
     #[test]

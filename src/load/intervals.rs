@@ -7,10 +7,10 @@ use serde::Serialize;
 use super::{Order, bench::NoFigure};
 use crate::{
     output::{Progress, count, long, print, rate},
-    record::Cell,
+    record::{Cell, by_column, mostly_late},
 };
 use paceline_core::{
-    generator::{Interval, LEAST_INTERVAL_NS},
+    generator::{Drive, Interval, LEAST_INTERVAL_NS},
     histogram::Distribution,
 };
 
@@ -48,6 +48,8 @@ struct IntervalLine<'a> {
     workload: &'a str,
     model: &'a str,
     trial: u32,
+    /// The latencies of which over half is the generator's own lateness.
+    mostly_late: Vec<&'static str>,
     #[serde(flatten)]
     figures: &'a Interval,
 }
@@ -59,14 +61,26 @@ impl<'a> IntervalPrinter<'a> {
         let mut printer = IntervalPrinter { format, progress, cell, trial, fault: None };
         if format == IntervalFormat::Text {
             let (of, name) = (order.trials, printer.cell.server_name());
-            printer.print(&format!("\n{name}, trial {} of {of}\n{}", trial + 1, head()));
+            // A closed loop has no schedule to be late for.
+            let mark = if matches!(order.drive, Drive::Closed) {
+                ""
+            } else {
+                "; ?: over half of it is the generator's own lateness"
+            };
+            printer.print(&format!("\n{name}, trial {} of {of}{mark}\n{}", trial + 1, head()));
         }
         printer
     }
 
     pub(super) fn print_interval(&mut self, interval: &Interval) {
         let Cell { workload, model, .. } = &self.cell;
-        let fields = IntervalLine { workload, model, trial: self.trial, figures: interval };
+        let fields = IntervalLine {
+            workload,
+            model,
+            trial: self.trial,
+            mostly_late: late_in(interval),
+            figures: interval,
+        };
         match self.format {
             IntervalFormat::None => {}
             IntervalFormat::Text => self.print(&line(interval)),
@@ -95,19 +109,28 @@ fn head() -> String {
     )
 }
 
+/// Returns the latencies of an interval of which over half is the generator's own lateness.
+fn late_in(interval: &Interval) -> Vec<&'static str> {
+    let late = interval.schedule_error.as_ref();
+    interval.latency.as_ref().map_or_else(Vec::new, |of| mostly_late(late, &by_column(of)))
+}
+
 /// Returns the end of the interval, its offered and answered rates, the latencies of its requests, its errors, and how
 /// many requests the generator itself started late.
 fn line(interval: &Interval) -> String {
-    let ns = |ns: u64| long(Duration::from_nanos(ns));
-    let none = || "-".to_owned();
+    let late = late_in(interval);
+    let time = |name: &str, ns: Option<u64>| {
+        let mark = if late.contains(&name) { "?" } else { "" };
+        ns.map_or_else(|| "-".into(), |ns| format!("{mark}{}", long(Duration::from_nanos(ns))))
+    };
     let times = interval.latency.as_ref();
     columns([
         format!("{:.1} s", (interval.start_ns + interval.lasts_ns) as f64 / 1e9),
         rate(interval.offered_per_second()),
         rate(interval.answered_per_second()),
-        times.map_or_else(none, |times| ns(times.ns_p50)),
-        times.and_then(Distribution::p99).map_or_else(none, ns),
-        times.map_or_else(none, |times| ns(times.ns_max)),
+        time("p50", times.map(|times| times.ns_p50)),
+        time("p99", times.and_then(Distribution::p99)),
+        time("max", times.map(|times| times.ns_max)),
         count(interval.errors as usize),
         count(interval.late_starts as usize),
     ])
@@ -184,6 +207,7 @@ mod tests {
             errors: 3,
             late_starts: 0,
             latency: times.distribution(),
+            schedule_error: None,
         };
         let few = line(&interval);
         let fields: Vec<&str> = few.split("  ").map(str::trim).filter(|f| !f.is_empty()).collect();
@@ -193,6 +217,17 @@ mod tests {
         times.record(2_000_000);
         interval.latency = times.distribution();
         assert!(!line(&interval).contains(" - "));
+        // The median of the latencies and the longest are 2 ms; half of the starts are 1.1 ms late.
+        let mut late = Histogram::default();
+        (0..1_000).for_each(|n| late.record(if n < 400 { 1_000 } else { 1_100_000 }));
+        interval.schedule_error = late.distribution();
+        assert_eq!(line(&interval).matches(" ?2.00 ms").count(), 3, "{}", line(&interval));
+        assert_eq!(line(&interval).len(), head().len());
+        assert_eq!(late_in(&interval), ["p50", "p90", "p99", "max"]);
+        late.record(900_000);
+        (0..1_000).for_each(|_| late.record(900_000));
+        interval.schedule_error = late.distribution();
+        assert_eq!(late_in(&interval), ["p90", "p99", "max"]);
         interval.latency = None;
         assert_eq!(line(&interval).matches(" -").count(), 3);
     }

@@ -62,6 +62,7 @@ impl Search {
         self.steps.push(KneeStep {
             rate,
             latency_ns_p99: cell.latency_ns_p99.map(|p99| p99.value),
+            mostly_late: cell.latencies_of_the_generator().contains(&"p99"),
             gave_way: gave_way.clone(),
         });
         match gave_way {

@@ -20,21 +20,52 @@ impl Bench<'_> {
             let rate = kept * share;
             let drive = Drive::Open { rate, arrivals: arrivals.unwrap_or(Arrivals::Poisson) };
             let Some(cell) = self.step(served, drive, u64::MAX) else { break };
-            load.at_shares.push(AtShare {
-                share,
-                rate,
-                trials: cell.trials(),
-                requests_per_second: cell.jobs_per_second,
-                latency_ns_p50: cell.latency_ns_p50,
-                latency_ns_p99: cell.latency_ns_p99,
-                latency_ns_max: cell
-                    .latency
-                    .filter(|_| cell.state == State::Ok)
-                    .map(|of| of.ns_max),
-                state: cell.state,
-                reason: cell.reason,
-            });
+            load.at_shares.push(at_share(share, rate, cell));
         }
         self.trials = trials;
+    }
+}
+
+fn at_share(share: f64, rate: f64, cell: Cell) -> AtShare {
+    let shown = ["p50", "p99", "max"];
+    let late = cell.latencies_of_the_generator().into_iter();
+    AtShare {
+        share,
+        rate,
+        trials: cell.trials(),
+        requests_per_second: cell.jobs_per_second,
+        latency_ns_p50: cell.latency_ns_p50,
+        latency_ns_p99: cell.latency_ns_p99,
+        mostly_late: late.filter(|name| shown.contains(name)).map(str::to_owned).collect(),
+        latency_ns_max: cell.latency.filter(|_| cell.state == State::Ok).map(|of| of.ns_max),
+        state: cell.state,
+        reason: cell.reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{LoadFigures, Loop};
+    use paceline_core::histogram::Histogram;
+
+    #[test]
+    fn a_share_names_its_latencies_that_are_mostly_the_generators_lateness() {
+        let times = |median: u64, slow: u64| {
+            let mut times = Histogram::default();
+            (0..1_000).for_each(|n| times.record(if n < 950 { median } else { slow }));
+            times.distribution()
+        };
+        let late = |median: u64, slow: u64| {
+            let schedule_error = times(median, slow);
+            let load =
+                LoadFigures { schedule_error, ..LoadFigures::new(Loop::Open, None, None, 1) };
+            let cell =
+                Cell { latency: times(1_000_000, 8_000_000), load: Some(load), ..Cell::default() };
+            at_share(0.5, 10.0, Cell { state: State::Ok, ..cell }).mostly_late
+        };
+        assert_eq!(late(490_000, 3_900_000), [""; 0]);
+        assert_eq!(late(490_000, 4_100_000), ["p99", "max"]);
+        assert_eq!(late(510_000, 3_900_000), ["p50"]);
     }
 }

@@ -24,8 +24,22 @@ pub fn rate(value: f64) -> String {
 
 /// Formats a duration with three digits: `1.20 s`, `350 ms`, `12.0 µs`.
 pub fn long(duration: Duration) -> String {
+    seconds(duration.as_secs_f64())
+}
+
+/// Formats nanoseconds as [`long`] does.
+pub(crate) fn long_ns(ns: u64) -> String {
+    long(Duration::from_nanos(ns))
+}
+
+/// Formats a figure in nanoseconds as [`long`] does, with its fraction: of a few nanoseconds it is a large part.
+pub(crate) fn long_ns_f64(ns: f64) -> String {
+    if ns.is_finite() { seconds(ns / 1e9) } else { "-".into() }
+}
+
+fn seconds(seconds: f64) -> String {
     // What rounds to 1000 of a unit is 1 of the next.
-    let (value, unit) = match duration.as_secs_f64() {
+    let (value, unit) = match seconds {
         0.0 => return "0 s".into(),
         s if s >= 7200.0 => (s / 3600.0, "h"),
         s if s >= 120.0 => (s / 60.0, "min"),
@@ -35,11 +49,6 @@ pub fn long(duration: Duration) -> String {
         s => (s * 1e9, "ns"),
     };
     format!("{} {unit}", rate(value))
-}
-
-/// Formats nanoseconds as [`long`] does.
-pub(crate) fn long_ns(ns: u64) -> String {
-    long(Duration::from_nanos(ns))
 }
 
 /// Formats a duration as one word that an option takes, in whole seconds rounded up: `4m9s`.
@@ -179,6 +188,8 @@ mod tests {
         assert_eq!([1_500, 0].map(|us| long(Duration::from_micros(us))), ["1.50 ms", "0 s"]);
         let close = [999_400, 999_600, 999_999_999].map(|ns| long(Duration::from_nanos(ns)));
         assert_eq!(close, ["999 µs", "1.00 ms", "1.00 s"]);
+        let times = [0.0, 0.42, 11.96, 1_500.0, f64::NAN].map(long_ns_f64);
+        assert_eq!(times, ["0 s", "0.42 ns", "12.0 ns", "1.50 µs", "-"]);
         // 1010 KiB have four digits, and are less than a MiB.
         let sizes = [1010.0, 1010.0 * 1024.0, 2e12].map(|bytes| in_unit(bytes, SIZES).1);
         assert_eq!(sizes, ["KiB", "MiB", "GiB"]);

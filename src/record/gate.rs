@@ -9,7 +9,7 @@ use crate::machine::Fingerprint;
 /// The version of [`Gate`]'s format. Additions do not change it.
 pub const GATE_SCHEMA: u32 = 2;
 
-/// A metric that is compared. Lower is always better.
+/// A metric that is compared. Lower is better, except for [`Metric::Requests`].
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -30,10 +30,12 @@ pub enum Metric {
     Instructions,
     /// Allocations of a call of a custom cell.
     Allocations,
+    /// Right answers per second of a server under load: higher is better. The gate has none.
+    Requests,
 }
 
 impl Metric {
-    /// All metrics, in the order of tables.
+    /// All metrics of the gate, in the order of tables.
     pub const ALL: [Metric; 7] = [
         Metric::Throughput,
         Metric::P50,
@@ -54,10 +56,11 @@ impl Metric {
             Metric::Memory => "memory",
             Metric::Instructions => "instructions",
             Metric::Allocations => "allocations",
+            Metric::Requests => "requests",
         }
     }
 
-    /// Returns the name for readers. Lower is always better.
+    /// Returns the name for readers.
     pub fn label(self) -> &'static str {
         match self {
             Metric::Throughput => "time per job",
@@ -67,7 +70,13 @@ impl Metric {
             Metric::Memory => "memory per job",
             Metric::Instructions => "instructions",
             Metric::Allocations => "allocations",
+            Metric::Requests => "requests per second",
         }
+    }
+
+    /// Returns whether it is a rate, of which more is better.
+    pub fn is_rate(self) -> bool {
+        self == Metric::Requests
     }
 
     /// Returns whether it is counted in processes of its own, and not measured in trials.
@@ -85,6 +94,7 @@ impl Metric {
             Metric::Memory => "memory_per_job_bytes",
             Metric::Instructions => "instructions_per_call",
             Metric::Allocations => "allocations_per_call",
+            Metric::Requests => "requests_per_second",
         }
     }
 }
@@ -293,7 +303,8 @@ pub struct SideFigures {
     pub slices_ns: Vec<u64>,
     /// CPU time of the process over all slices, in nanoseconds.
     pub cpu_ns: u64,
-    /// Latency of its jobs, from separate batches: the median and the 99th percentile, in nanoseconds.
+    /// Latency of its jobs, from separate batches: the median and the 99th percentile, in nanoseconds. The percentile is
+    /// 0 if there are fewer than 1 000 latencies.
     pub latency_ns: Option<(u64, u64)>,
     /// Resident memory that its first batch added, in bytes.
     pub memory_bytes: Option<u64>,

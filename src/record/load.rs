@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Against, Estimate, Node, State};
-use crate::output::{long, noun};
+use crate::output::{long, long_ns, noun};
 use paceline_core::{
     generator::{Arrivals, Interval},
     histogram::Distribution,
@@ -172,6 +172,34 @@ pub struct AtShare {
     pub latency_ns_p99: Option<Estimate>,
     /// The longest latency.
     pub latency_ns_max: Option<u64>,
+    /// The latencies among `p50`, `p99` and `max` of which over half is the generator's own lateness.
+    #[serde(default)]
+    pub mostly_late: Vec<String>,
+}
+
+/// Returns the latencies that tables show, by the names of their columns.
+pub(crate) fn by_column(of: &Distribution) -> [(&'static str, Option<u64>); 5] {
+    [
+        ("p50", Some(of.ns_p50)),
+        ("p90", of.p90()),
+        ("p99", of.p99()),
+        ("p99.9", of.p999()),
+        ("max", Some(of.ns_max)),
+    ]
+}
+
+/// Returns those of `latencies`, each with the name of its column, of which over half is the lateness of the generator,
+/// `late`, at the same percentile: they say more of the generator than of the server.
+pub fn mostly_late(
+    late: Option<&Distribution>,
+    latencies: &[(&'static str, Option<u64>)],
+) -> Vec<&'static str> {
+    let late = late.map(by_column).unwrap_or_default();
+    let is_late = |(name, latency): &&(&'static str, Option<u64>)| {
+        let late = late.iter().find(|(of, _)| of == name).and_then(|(_, late)| *late);
+        late.zip(*latency).is_some_and(|(late, latency)| late > latency / 2)
+    };
+    latencies.iter().filter(is_late).map(|(name, _)| *name).collect()
 }
 
 impl LoadFigures {
@@ -183,6 +211,22 @@ impl LoadFigures {
         connections: u64,
     ) -> Self {
         LoadFigures { looped, rate, arrivals, connections, ..LoadFigures::default() }
+    }
+
+    /// Returns what tells loads of one name apart, such as `/500 per second`: their figures do not compare. The rate of
+    /// a knee is a result, and differs from run to run.
+    pub fn settings(&self) -> String {
+        let rate = match (&self.knee, self.ramp, self.rate.filter(|rate| rate.is_finite())) {
+            (Some(knee), ..) => format!("/knee within {}", long_ns(knee.limit_ns)),
+            (_, Some(Ramp { from, to }), _) => format!("/{from} to {to} per second"),
+            (.., Some(rate)) => format!("/{rate} per second"),
+            (.., None) => String::new(),
+        };
+        let spread = self.arrivals.filter(|spread| *spread != Arrivals::Poisson);
+        let spread = spread.map(|spread| format!("/{spread:?}").to_lowercase());
+        let on = self.hosts.as_ref().map(|hosts| roles(&hosts.server, &hosts.generators));
+        let on = on.map(|on| format!("/{on}"));
+        format!("{rate}{}{}", spread.unwrap_or_default(), on.unwrap_or_default())
     }
 
     /// Returns the number of generators.
@@ -249,6 +293,12 @@ impl UrlFigures {
     pub fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
+
+    /// Returns which of its percentiles are mostly the lateness of the generator, which is late for all URLs alike. Of
+    /// the longest latency it cannot be said: the latest start may have been of another URL.
+    pub fn mostly_late(&self, late: Option<&Distribution>) -> Vec<&'static str> {
+        mostly_late(late, &[("p50", self.latency_ns_p50), ("p99", self.latency_ns_p99)])
+    }
 }
 
 /// The search for the highest sustainable rate.
@@ -269,6 +319,9 @@ pub struct KneeStep {
     pub rate: f64,
     /// The 99th percentile of latency, if there is one.
     pub latency_ns_p99: Option<f64>,
+    /// Whether over half of that is the generator's own lateness.
+    #[serde(default)]
+    pub mostly_late: bool,
     /// Why it was not kept; `None` if it was.
     pub gave_way: Option<String>,
 }

@@ -14,7 +14,7 @@ pub(super) use trust::busy;
 use std::fmt::Write;
 
 use super::table::{both_modes, in_order, word};
-use crate::output::{capital, count, long_ns, rate, width};
+use crate::output::{capital, count, long_ns_f64, rate, width};
 use crate::{
     advice::{Advice, AtScale, Figure, Measure, Recommended, Standing, Without},
     record::State,
@@ -136,7 +136,7 @@ fn standings(figures: &[Figure], by: Measure, names: &Names) -> String {
 fn shown(value: f64, by: Measure) -> String {
     match by {
         Measure::Throughput => format!("{}/s", rate(value)),
-        Measure::P99 => long_ns(value as u64),
+        Measure::P99 => long_ns_f64(value),
         Measure::Memory => format!("{:.1} MB", value / 1e6),
     }
 }

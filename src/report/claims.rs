@@ -7,7 +7,7 @@ use super::{
     unreliable::footnotes,
 };
 use crate::{
-    claims::BUDGET,
+    claims::{BUDGET, REPETITIONS},
     output::{
         MatrixField, Tone, count, counted, figures_table, folded, for_option, listed, long, matrix,
         plain_lines, rate,
@@ -234,15 +234,18 @@ pub(super) fn ideal(claim: &Claim, name: &str) -> String {
     }
 }
 
-/// Returns the figure, such as `2.00 [1.98, 2.10] (1)`, with its interval if that is wider than the digits shown, and
-/// its ideal if models have different ones.
+/// Returns the figure, such as `2.00 [1.98, 2.10] (1)`, with its interval if that is wider than the digits shown, its
+/// ideal if models have different ones, and the number of its processes if some are missing: `n=1`.
 pub(super) fn shown(figure: &ClaimFigure, with_ideal: bool) -> String {
     let in_unit = |value| number(value, &figure.unit);
     let [value, lower, upper] = [figure.value, figure.lower, figure.upper].map(in_unit);
     let interval = if lower == upper { String::new() } else { format!(" [{lower}, {upper}]") };
     let ideal = figure.ideal.filter(|_| with_ideal).map(|ideal| format!(" ({})", in_unit(ideal)));
     let ideal = ideal.unwrap_or_default();
-    format!("{value}{interval}{ideal}")
+    let processes = figure.values.len();
+    let few =
+        if processes < REPETITIONS as usize { format!(" n={processes}") } else { String::new() };
+    format!("{value}{interval}{ideal}{few}")
 }
 
 fn number(value: f64, unit: &str) -> String {
@@ -315,7 +318,9 @@ mod tests {
             result("may", 2, ClaimVerdict::Failed, Some("signal 11"), &[]),
         ];
         let all = shown_of(results.clone(), Extent::All);
-        assert!(all.contains("2.24 [1.70, 2.96]"), "{all}");
+        assert!(all.contains("2.24 [1.70, 2.96] n=3"), "{all}");
+        let five = result("pool", 2, ClaimVerdict::Contradicted, why, &[2.0, 2.25, 2.5, 2.2, 2.3]);
+        assert!(!shown_of(vec![five], Extent::All).contains("n="));
         assert!(all.contains("contradicted pool, rayon: a sleep holds its worker"), "{all}");
         assert!(all.contains("three at once, × (1)"), "{all}");
         let short = shown_of(results, Extent::Short);

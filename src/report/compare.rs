@@ -52,8 +52,13 @@ pub fn comparison_table(comparison: &Comparison, extent: Extent) -> String {
     }
     under.push_str(&footnotes(comparison.cells.iter().map(|cell| cell.model.as_str())));
     under.push_str(
-        "interval: 95 %, of at least 5 processes each; ~ as far as the two runs' own intervals allow; * the interval is off 0; less is better; --all shows every figure",
+        "interval: 95 %, of at least 5 processes each; ~ as far as the two runs' own intervals allow; * the interval is off 0; less is better",
     );
+    let mut shifts = comparison.cells.iter().flat_map(|cell| &cell.shifts);
+    if shifts.any(|shift| shift.metric.is_rate()) {
+        under.push_str(", but of requests per second more");
+    }
+    under.push_str("; --all shows every figure");
     text.push_str(&folded(&plain_lines(&under)));
     text
 }
@@ -99,9 +104,9 @@ fn change(shift: &Shift, with_interval: bool) -> MatrixField {
         return MatrixField { text: value.replace(' ', ""), tone: Tone::Plain };
     };
     let (mark, tone) = match (lower > 0.0, upper < 0.0) {
-        (true, _) => ("*", Tone::Wrong),
-        (_, true) => ("*", Tone::Best),
-        _ => ("", Tone::Plain),
+        (false, false) => ("", Tone::Plain),
+        (more, _) if more == shift.metric.is_rate() => ("*", Tone::Best),
+        _ => ("*", Tone::Wrong),
     };
     let rough = if shift.basis == Basis::Intervals { "~" } else { "" };
     let interval = if with_interval {

@@ -2,7 +2,7 @@
 
 use super::table::{Extent, in_order, series_name, several_workers};
 use crate::{
-    output::{columns, count, figures_table, fine_percent, folded, long_ns, percent},
+    output::{columns, count, figures_table, fine_percent, folded, long_ns, long_ns_f64, percent},
     record::{Cell, Estimate, State, bytes_per_job},
 };
 use paceline_core::histogram::Distribution;
@@ -28,7 +28,7 @@ pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
             let latency = last.latency.as_ref()?;
             let used = last.resources?;
             let estimate =
-                |of: Option<Estimate>| of.map_or_else(String::new, |of| long_ns(of.value as u64));
+                |of: Option<Estimate>| of.map_or_else(String::new, |of| long_ns_f64(of.value));
             let late = last.timer_lateness.as_ref().map(|late| long_ns(late.ns_p50));
             let switches = used.voluntary_switches_per_job + used.involuntary_switches_per_job;
             let name = if several { series_name(&name.0, name.1) } else { name.0 };
@@ -42,7 +42,7 @@ pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
                 latency.p999().map_or_else(String::new, long_ns),
                 long_ns(latency.ns_max),
                 late.unwrap_or_default(),
-                long_ns(used.cpu_ns_per_job() as u64),
+                long_ns_f64(used.cpu_ns_per_job()),
                 format!("{switches:.2}"),
                 bytes_per_job(&series).map_or_else(String::new, |bytes| count(bytes as usize)),
                 idle.unwrap_or_default(),

@@ -25,7 +25,7 @@ pub fn history_table(all: &[Series]) -> String {
         };
         vec![
             series.cell.clone(),
-            series.metric.name().into(),
+            series.metric.label().into(),
             series.measured_by(),
             series.fingerprint.chars().take(6).collect(),
             series.points.len().to_string(),
@@ -41,14 +41,17 @@ pub fn history_table(all: &[Series]) -> String {
             let point = &series.points[step.index];
             let commit = point.commit.as_deref().unwrap_or("unknown");
             let (cell, run) = (plain(&series.cell), plain(&step.run));
-            let (metric, change) = (series.metric.name(), signed(step.ratio - 1.0));
+            let (metric, change) = (series.metric.label(), signed(step.ratio - 1.0));
             let _ = write!(text, "\n{cell} {metric}: {change} from {run} on, commit {commit}");
         }
     }
     for remark in remarks(all.iter().map(|series| model_of(&series.cell))) {
         let _ = write!(text, "\n{remark}");
     }
-    text.push_str("\nless is better; steps are advice, and paceline gate gives verdicts");
+    let rates = all.iter().any(|series| series.metric.is_rate());
+    let but = if rates { ", but of requests per second more" } else { "" };
+    let _ =
+        write!(text, "\nless is better{but}; steps are advice, and paceline gate gives verdicts");
     plain_lines(&text)
 }
 
@@ -84,7 +87,7 @@ type Row<'a> = (&'a str, Vec<Option<f64>>);
 /// Returns the history for change detection tools such as Apache Otava: `time,commit` and a column for each series.
 ///
 /// It has a line for each run, ordered by time; a field is empty if the run lacks the figure. Times are in UTC, figures
-/// in nanoseconds or bytes per job, or ratios of head to base.
+/// in nanoseconds or bytes per job, in requests per second, or ratios of head to base.
 pub fn history_csv(all: &[Series]) -> String {
     let mut rows: BTreeMap<(&str, &str), Row> = BTreeMap::new();
     for (column, series) in all.iter().enumerate() {

@@ -3,6 +3,8 @@
 mod ranks;
 mod remarks;
 
+pub(super) use remarks::late_remark;
+
 use std::fmt::Write;
 
 use super::{
@@ -12,10 +14,19 @@ use super::{
 use crate::{
     load::{METRICS, Metric, MetricUnit},
     output::{
-        columns, count, cut, figures_table, fine_percent, folded, long_ns, plain_lines, rate,
+        columns, count, cut, figures_table, fine_percent, folded, long_ns, long_ns_f64,
+        plain_lines, rate,
     },
     record::{Cell, Knee, LoadFigures, Loop, State, UrlFigures},
 };
+
+/// Returns the mark of the latency `name` if over half of it is the generator's own lateness: it is one of `late`.
+pub(super) fn late_mark(late: &[impl AsRef<str>], name: &str) -> &'static str {
+    if late.iter().any(|of| of.as_ref() == name) { "?" } else { "" }
+}
+
+/// The meaning of that mark.
+pub(super) const LATE: &str = "?: over half of it is the generator's own lateness";
 
 /// Metrics that a short table omits.
 const DETAILS: [&str; 6] = ["of bound", "latencies", "p90", "service p99", "generator", "gens"];
@@ -111,13 +122,16 @@ fn row(cell: &Cell, metrics: &[&Metric], marks: &[&str]) -> Option<Vec<String>> 
     })
 }
 
-/// Formats a metric of a cell for tables; empty if it was not measured.
+/// Formats a metric of a cell for tables, with its mark; empty if it was not measured.
 pub(super) fn shown(metric: &Metric, cell: &Cell) -> String {
-    metric.of(cell).map_or_else(String::new, |value| match metric.unit {
-        MetricUnit::Time => long_ns(value as u64),
-        MetricUnit::Rate => rate(value),
-        MetricUnit::Share => fine_percent(value),
-        MetricUnit::Count => count(value as usize),
+    metric.of(cell).map_or_else(String::new, |value| {
+        let value = match metric.unit {
+            MetricUnit::Time => long_ns_f64(value),
+            MetricUnit::Rate => rate(value),
+            MetricUnit::Share => fine_percent(value),
+            MetricUnit::Count => count(value as usize),
+        };
+        format!("{}{value}", late_mark(&cell.latencies_of_the_generator(), metric.name))
     })
 }
 
@@ -143,18 +157,27 @@ fn errors(model: &str, load: &LoadFigures) -> String {
 /// The columns of a table of URLs.
 pub(super) const BY_URL: &str = "URL | weight | latencies | errors | p50 | p99 | max";
 
-/// Returns a URL that was requested by weight as fields of [`BY_URL`]. A latency that was not measured is empty.
-pub(super) fn of_url(url: &UrlFigures) -> Vec<String> {
-    let ns = |ns: Option<u64>| ns.map_or_else(String::new, long_ns);
+/// Returns a URL of `load` as fields of [`BY_URL`], with marks. A latency that was not measured is empty.
+pub(super) fn of_url(url: &UrlFigures, load: &LoadFigures) -> Vec<String> {
+    let late = url.mostly_late(load.schedule_error.as_ref());
+    let ns = |name: &str, ns: Option<u64>| {
+        ns.map_or_else(String::new, |ns| format!("{}{}", late_mark(&late, name), long_ns(ns)))
+    };
     vec![
         url.name(),
         count(url.weight as usize),
         count(url.completed as usize),
         count(url.errors as usize),
-        ns(url.latency_ns_p50),
-        ns(url.latency_ns_p99),
-        ns(url.latency_ns_max),
+        ns("p50", url.latency_ns_p50),
+        ns("p99", url.latency_ns_p99),
+        ns("max", url.latency_ns_max),
     ]
+}
+
+/// Returns whether a latency of a URL has the mark.
+pub(super) fn has_late_url(load: &LoadFigures) -> bool {
+    let late = load.schedule_error.as_ref();
+    load.by_url.iter().any(|url| !url.mostly_late(late).is_empty())
 }
 
 /// Returns a row for each URL that was requested by weight.
@@ -162,8 +185,9 @@ fn by_url(load: &LoadFigures) -> String {
     if load.by_url.is_empty() {
         return String::new();
     }
-    let rows: Vec<Vec<String>> = load.by_url.iter().map(of_url).collect();
-    figures_table(&columns(BY_URL), &rows) + "\n"
+    let rows: Vec<Vec<String>> = load.by_url.iter().map(|url| of_url(url, load)).collect();
+    let mark = if has_late_url(load) { format!("  {LATE}\n") } else { String::new() };
+    figures_table(&columns(BY_URL), &rows) + "\n" + &mark
 }
 
 /// Returns "tokio: p99 stays within 10.0 ms up to 12.3k requests per second; …".

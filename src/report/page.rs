@@ -18,6 +18,7 @@ mod over_time;
 mod overview;
 mod parts;
 mod past;
+mod percentiles;
 mod scaling;
 mod speed;
 mod without;

@@ -24,6 +24,11 @@ pub fn selftest_text(done: &SelfTest) -> String {
     }
     parts.push("The step detector of history, on simulated series:".into());
     parts.push(steps_table(done));
+    parts.push(
+        "Intervals are Clopper and Pearson's. Those of drawn gates and suites say how exactly the recorded trials were drawn \
+         from, and not how far another run would differ."
+            .into(),
+    );
     parts.push(format!(
         "200 cells of 200 trials are judged in {:.1} ms. All of it took {:.0} s.",
         done.judged_ms, done.seconds
@@ -34,7 +39,7 @@ pub fn selftest_text(done: &SelfTest) -> String {
 /// Stands for what the budget had no room for.
 const NOT: &str = "not measured";
 
-/// Formats hits, cases, and the 95 % interval: `3 of 20, at most 37.9 %`.
+/// Formats hits, cases, and the 95 % interval: `3/20 [3.2, 37.9 %]`.
 fn share(share: Share) -> String {
     if share.of == 0 {
         return NOT.into();

@@ -129,7 +129,7 @@ fn fitted(points: &[Point]) -> Result<Usl, String> {
     }
     let samples = samples(points, law);
     if !settles(samples.len()) {
-        return Err("the points do not settle the law: measure more scales, or more rounds".into());
+        return Err("the points do not settle the law: measure more scales, or more trials".into());
     }
     let spread = spread(points.len());
     let with_interval = |of: fn(&Law) -> f64, least: f64, most: f64| {

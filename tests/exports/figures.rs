@@ -162,7 +162,7 @@ fn a_row_has_its_figures_in_the_columns_of_their_units_and_its_reason() {
         (&run, "sleep/tokio@8/100", "mode_2_ns", "14800000"),
         (&run, "sleep/threads/100000", "state", "refused"),
         (&run, "sleep/threads/100000", "jobs_per_second", ""),
-        (&run, "serve-service/tokio@8/256/knee", "loop", "open"),
+        (&run, "serve-service/tokio@8/256/knee within 20.0 ms", "loop", "open"),
         (&gate, "echo/tokio/10", "base_ns", "2000"),
         (&gate, "echo/tokio/10", "base_jobs_per_second", "500000"),
         (&gate, "echo/tokio/10", "base_bytes", ""),

@@ -2,9 +2,10 @@
 
 use paceline::{
     load::{METRICS, MetricUnit},
-    record::{Cell, Record, State},
+    record::{Cell, Knee, KneeStep, Record, State},
     report::{Export, Extent, Sources, load_table, page},
 };
+use paceline_core::generator::Interval;
 use serde_json::Value;
 
 use crate::{RUNS, sample_run::courses};
@@ -159,6 +160,69 @@ fn each_url_by_itself_is_in_every_report_and_export_that_has_room_for_lists() {
         let same = export.render(&record) == export.render(&without);
         assert_eq!(same, WITHOUT_URLS.contains(&export), "{export}");
     }
+}
+
+#[test]
+fn a_latency_that_is_mostly_the_generators_lateness_is_marked_or_left_out() {
+    let mut record = loaded();
+    let on_time = load_table(&record.cells, Extent::All);
+    assert!(!on_time.contains('?'), "{on_time}");
+    let latency = record.cells[0].latency.clone();
+    let load = record.cells[0].load.as_mut().unwrap();
+    load.schedule_error = latency;
+    load.by_url = courses::urls("/orders").into();
+    let mut late = courses::at_share(0.5, load);
+    late.mostly_late = vec!["p99".into()];
+    load.at_shares = vec![late];
+    load.intervals = vec![vec![Interval {
+        lasts_ns: 1_000_000_000,
+        latency: load.schedule_error.clone(),
+        schedule_error: load.schedule_error.clone(),
+        ..Interval::default()
+    }]];
+    let said = "over half of p50, p90, p99, p99.9, max";
+    let table = load_table(&record.cells, Extent::All);
+    let marks = |begin: &str| {
+        let rows = table.lines().filter(|line| line.trim_start().starts_with(begin));
+        rows.map(|row| row.matches(" ?").count()).sum::<usize>()
+    };
+    assert_eq!(marks(&format!("{} ", record.cells[0].model)), 5, "{table}");
+    // The longest latency of one URL may be of a request that started on time.
+    assert_eq!(marks("GET /items"), 2, "{table}");
+    let words = table.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [said, "p99 ?6.50 ms (6.31 ms to 6.63 ms), max 31.0 ms; ?: over half of it is"] {
+        assert!(words.contains(part), "{part}: {table}");
+    }
+    let text = |export: Export| export.render(&record);
+    let markdown = text(Export::Markdown);
+    assert!(markdown.contains(said) && markdown.matches("&#63;").count() > 5, "{markdown}");
+    let csv = text(Export::Csv);
+    for names in ["p50 p90 p99 p99.9 max", ",p99,", "\"p50,p99 "] {
+        assert!(csv.contains(names), "{names}: {csv}");
+    }
+    for export in [Export::Bmf, Export::ActionSmaller, Export::Otava] {
+        let text = text(export);
+        assert!(!text.contains("latency") && text.contains("cpu"), "{export}: {text}");
+    }
+    let open = text(Export::OpenMetrics);
+    let is_latency = |line: &&str| line.starts_with("paceline_run_latency_");
+    assert_eq!(open.lines().find(is_latency), None, "{open}");
+    let junit = text(Export::Junit);
+    assert!(junit.contains(said) && !junit.contains("latency_p99_ns"), "{junit}");
+    let html = |record: &Record| {
+        page(&Sources { records: std::slice::from_ref(record), ..Sources::default() })
+    };
+    // At its rate, by percentile, in the interval, of two URLs, and among all cells.
+    let shown = html(&record);
+    assert_eq!(shown.matches("<td>?").count(), 1 + 5 + 3 + 3 + 1, "{shown}");
+    assert!(shown.matches("own lateness").count() >= 4);
+    // A search has its steps and the shares.
+    let step = KneeStep { rate: 9.0, latency_ns_p99: Some(5e6), mostly_late: true, gave_way: None };
+    let knee = Knee { limit_ns: 9_000_000, steps: vec![step], gave_way: None };
+    record.cells[0].load.as_mut().unwrap().knee = Some(knee);
+    let tried = html(&record);
+    let tried = tried.split("Every rate that was tried</caption>").nth(1).unwrap();
+    assert_eq!(tried.split("</table>").next().unwrap().matches("<td>?").count(), 2);
 }
 
 /// The names in conditions, of columns and of exports are where users look for them.

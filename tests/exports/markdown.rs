@@ -25,7 +25,7 @@ fn the_table_begins_with_the_verdict_and_folds_what_is_not_regressed() {
             "\nwithout a verdict\n",
             "\nnot regressed: 3",
             "\nnull arm",
-            "\ntrials dropped: 14 of 574",
+            "\ntrials dropped: 13 of 533",
         ],
     );
     assert!(!short.contains("cpu/rayon/2") && short.contains("160"), "{short}");

@@ -248,6 +248,7 @@ fn stairs(capacity: f64) -> Knee {
     let step = |share: f64| KneeStep {
         rate: capacity * share,
         latency_ns_p99: (share <= 1.0).then(|| 5_400_000.0 / (1.06 - share).powf(0.3)),
+        mostly_late: false,
         gave_way: (share > 1.0).then(|| "not steady: requests in flight grew".into()),
     };
     Knee {

@@ -74,6 +74,7 @@ pub(crate) fn at_share(share: f64, load: &LoadFigures) -> AtShare {
         latency_ns_p50: estimate(5_200_000.0),
         latency_ns_p99: estimate(6_000_000.0 + 1e6 * share),
         latency_ns_max: Some(31_000_007),
+        mostly_late: vec![],
     }
 }
 
@@ -91,6 +92,7 @@ fn intervals(trial: u64) -> Vec<Interval> {
             errors: if second == 3 { 17 } else { 0 },
             late_starts: 0,
             latency: times.distribution(),
+            schedule_error: None,
         }
     };
     (0..10).map(one).collect()

@@ -183,6 +183,11 @@ fn why_unranked(why: Unranked, scale: &AtScale, names: &Names) -> String {
                 of.join(", ")
             )
         }
+        Unranked::GivenRate => {
+            "a server has errors, or its rate was not its own and its p99 latency is not known: that takes 1 000 latencies \
+             in each trial, and a generator that is not late"
+                .into()
+        }
         Unranked::NoFigure => "no model has a figure".into(),
     }
 }

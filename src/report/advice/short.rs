@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     advice::{Advice, AtScale, Broke, Crossing, Measure, Recommended, Series, Unranked},
-    output::{capital, count, long_ns, noun, rate},
+    output::{capital, count, long_ns_f64, noun, rate},
     report::{table::word, unreliable::remarks},
 };
 
@@ -105,7 +105,7 @@ fn figures(stretch: &[AtScale]) -> String {
         Some(figure.estimate.value).filter(|value| value.is_finite())
     };
     let Some(jobs) = of(Measure::Throughput) else { return String::new() };
-    let p99 = of(Measure::P99).map(|ns| format!(" with a p99 latency of {}", long_ns(ns as u64)));
+    let p99 = of(Measure::P99).map(|ns| format!(" with a p99 latency of {}", long_ns_f64(ns)));
     let p99 = p99.unwrap_or_default();
     let unit = noun(if jobs < 1.5 { 1 } else { 2 }, "job");
     let place = if stretch.len() == 1 { String::new() } else { format!("at {} ", count(at.scale)) };

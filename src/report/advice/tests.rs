@@ -66,7 +66,7 @@ fn each_stretch_of_scales_has_its_answer_and_the_crossing_its_place() {
         "By p99 latency sequential is ahead",
         "monoio and glommio: refused at 20: no io_uring.",
         "not ranked refused: monoio, glommio",
-        "less than 5 % behind the best with 95 % confidence, by the differences of 5 passes; one",
+        "less than 5 % behind the best with 95 % confidence, by 5 paired differences; one",
     ] {
         assert!(text.contains(sentence), "no `{sentence}` in {text}");
     }

@@ -20,7 +20,7 @@ pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<
         .collect();
     sentences.extend(caveats(ranked, names));
     sentences.extend(busy(advice.other_load_share));
-    sentences.extend(ranked.iter().filter_map(|scale| scale.trials).min().map(keeps_up));
+    sentences.extend(ranked.iter().filter_map(|scale| scale.pairs).min().map(keeps_up));
     if !ranked.is_empty() {
         sentences.push(
             "This holds for this job on this machine: measure again on the one that it will run on.".into(),
@@ -128,10 +128,10 @@ pub(super) fn caveats(ranked: &[&AtScale], names: &Names) -> Vec<String> {
 }
 
 /// Returns the definition of keeping up.
-fn keeps_up(trials: usize) -> String {
+fn keeps_up(pairs: usize) -> String {
     format!(
-        "A model keeps up that is less than {} behind the best with 95 % confidence, by the differences of {trials} \
-         passes; one that is only tied with it does not.",
+        "A model keeps up that is less than {} behind the best with 95 % confidence, by {pairs} paired differences; one \
+         that is only tied with it does not.",
         percent(MARGIN)
     )
 }

@@ -24,6 +24,7 @@ impl Columns {
         columns.distribution("latency", cell.latency.as_ref());
         columns.estimate("latency_ns_p50_of_trials", cell.latency_ns_p50);
         columns.estimate("latency_ns_p99_of_trials", cell.latency_ns_p99);
+        columns.all("latency_mostly_late", &cell.latencies_of_the_generator());
         columns.distribution("service_time", cell.service_time.as_ref());
         columns.distribution("timer_lateness", cell.timer_lateness.as_ref());
         columns.resources(cell);
@@ -125,7 +126,7 @@ impl Columns {
         self.text("errors_by_kind", kinds.map(|all| all.collect::<Vec<_>>().join("; ")).as_deref());
         self.distribution("error_latency", load.and_then(|load| load.error_latency.as_ref()));
         self.text("first_error", load.and_then(|load| load.first_error.as_deref()));
-        self.by_url(load.map_or(&[], |load| &load.by_url));
+        self.by_url(load);
         self.count("late_starts", load.map(|load| load.late_starts));
         self.count("reconnects", load.map(|load| load.reconnects));
         let late = load.and_then(|load| load.schedule_error.as_ref());
@@ -166,7 +167,9 @@ impl Columns {
     }
 
     /// Adds the URLs that were requested by weight: each field has a figure for each URL, or `-`.
-    fn by_url(&mut self, all: &[UrlFigures]) {
+    fn by_url(&mut self, load: Option<&LoadFigures>) {
+        let all: &[UrlFigures] = load.map_or(&[], |load| &load.by_url);
+        let late = load.and_then(|load| load.schedule_error.as_ref());
         let names: Vec<String> = all.iter().map(UrlFigures::name).collect();
         self.text("urls", Some(&names.join("; ")));
         let each = |of: &dyn Fn(&UrlFigures) -> Option<u64>| -> Vec<String> {
@@ -178,6 +181,8 @@ impl Columns {
         self.all("urls_latency_ns_p50", &each(&|one| one.latency_ns_p50));
         self.all("urls_latency_ns_p99", &each(&|one| one.latency_ns_p99));
         self.all("urls_latency_ns_max", &each(&|one| one.latency_ns_max));
+        let late: Vec<String> = all.iter().map(|one| listed(&one.mostly_late(late))).collect();
+        self.all("urls_latency_mostly_late", &late);
     }
 
     /// Adds the measurements at shares of the knee's rate: each field has a figure for each share, or `-`.
@@ -194,6 +199,8 @@ impl Columns {
         self.all("shares_latency_ns_p50", &each(&|one| value(one.latency_ns_p50)));
         self.all("shares_latency_ns_p99", &each(&|one| value(one.latency_ns_p99)));
         self.all("shares_latency_ns_max", &each(&|one| Some(one.latency_ns_max? as f64)));
+        let late: Vec<String> = all.iter().map(|one| listed(&one.mostly_late)).collect();
+        self.all("shares_latency_mostly_late", &late);
     }
 
     fn text(&mut self, name: &str, text: Option<&str>) {
@@ -233,4 +240,10 @@ impl Columns {
         self.count(&format!("{name}_ns_p999"), times.and_then(Distribution::p999));
         self.count(&format!("{name}_ns_max"), times.map(|times| times.ns_max));
     }
+}
+
+/// Returns the names in one word, or `-`.
+fn listed<T: AsRef<str>>(names: &[T]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    if names.is_empty() { "-".into() } else { names.join(",") }
 }

@@ -118,6 +118,7 @@ fn samples(cell: &GateCell) -> Vec<Sample> {
         Metric::Memory => ("memory_per_job_bytes", "bytes", "resident memory that a job adds"),
         Metric::Instructions => ("instructions_per_call", "", "instructions of a call"),
         Metric::Allocations => ("allocations_per_call", "", "allocations of a call"),
+        Metric::Requests => ("requests_per_second", "", "right answers per second"),
     };
     let scale = if is_time(cell) { 1e9 } else { 1.0 };
     let side = |side: &str| format!("side=\"{side}\"");
@@ -215,7 +216,7 @@ const COLUMNS: [(&str, Text); 33] = [
 
 /// Returns whether the figures are times, in nanoseconds.
 fn is_time(cell: &GateCell) -> bool {
-    cell.metric != Metric::Memory && !cell.metric.is_count()
+    cell.metric != Metric::Memory && !cell.metric.is_count() && !cell.metric.is_rate()
 }
 
 fn number(value: Option<f64>) -> String {

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, schema_for, transform::RecursiveTransform};
 use serde::Serialize;
 
 use super::{
-    super::table::word,
+    super::{load::late_remark, table::word},
     columns::Columns,
     rows::{Family, Figure, OneOf, Row, Sample, Sheet, Test, TestResult, finite, inverse, label},
 };
@@ -82,11 +82,13 @@ fn test(cell: &Cell, figures: &[Figure]) -> Test {
         let between = interval.map(|(lower, upper)| format!(" ({lower} to {upper})"));
         format!("{name}: {value}{}", between.unwrap_or_default())
     }));
+    lines.extend(late_remark(cell));
     lines.extend(why.map(|why| format!("why: {}", cut(why, 10 * REASON))));
     Test { name: String::new(), end, body: lines.join("\n") }
 }
 
-/// Returns jobs a second, and the costs of a job or a batch. Empty if the cell is not `ok`.
+/// Returns jobs a second, and the costs of a job or a batch, but no latency that is mostly the lateness of the load
+/// generator: these formats have no room to say so. Empty if the cell is not `ok`.
 fn figures(cell: &Cell) -> Vec<Figure> {
     if cell.state != State::Ok {
         return vec![];
@@ -97,11 +99,12 @@ fn figures(cell: &Cell) -> Vec<Figure> {
         Estimate { value: ns(rate.value), lower: ns(rate.upper), upper: ns(rate.lower) }
     });
     let added = cell.resources.and_then(|used| used.rss_bytes_added);
+    let late = cell.latencies_of_the_generator();
     let known = [
         ("jobs_per_second", "jobs/s", cell.jobs_per_second),
         ("time_per_job_ns", "ns", time),
-        ("latency_p50_ns", "ns", cell.latency_ns_p50),
-        ("latency_p99_ns", "ns", cell.latency_ns_p99),
+        ("latency_p50_ns", "ns", cell.own_latency("p50")),
+        ("latency_p99_ns", "ns", cell.own_latency("p99")),
         ("cpu_per_job_ns", "ns", cell.cpu_ns_per_job.map(Estimate::exactly)),
         ("memory_added_bytes", "bytes", added.map(|added| Estimate::exactly(added as f64))),
     ];
@@ -109,7 +112,8 @@ fn figures(cell: &Cell) -> Vec<Figure> {
     let loads = METRICS.iter().filter_map(|metric| {
         let name = metric.figure.filter(|name| known.iter().all(|(of, ..)| of != name))?;
         let unit = if metric.unit == MetricUnit::Time { "ns" } else { "share" };
-        Some((name, unit, metric.of(cell).map(Estimate::exactly)))
+        let own = metric.of(cell).filter(|_| !late.contains(&metric.name));
+        Some((name, unit, own.map(Estimate::exactly)))
     });
     known
         .into_iter()
@@ -168,19 +172,19 @@ const FAMILIES: [(Family, FamilyValue); 23] = [
     }),
     (("bound_ratio", RATIO, "jobs a second as a share of their bound"), Cell::share_of_bound),
     (("latency_p50_seconds", S, "median latency of a trial"), |c| {
-        Some(c.latency_ns_p50?.value / 1e9)
+        Some(c.own_latency("p50")?.value / 1e9)
     }),
     (("latency_p90_seconds", S, "90th percentile of all latencies"), |c| {
-        seconds(c.latency.as_ref()?.p90())
+        own_seconds(c, "p90", c.latency.as_ref()?.p90())
     }),
     (("latency_p99_seconds", S, "99th percentile of a trial's latency"), |c| {
-        Some(c.latency_ns_p99?.value / 1e9)
+        Some(c.own_latency("p99")?.value / 1e9)
     }),
     (("latency_p999_seconds", S, "99.9th percentile of all latencies"), |c| {
-        seconds(c.latency.as_ref()?.p999())
+        own_seconds(c, "p99.9", c.latency.as_ref()?.p999())
     }),
     (("latency_max_seconds", S, "the longest latency"), |c| {
-        seconds(Some(c.latency.as_ref()?.ns_max))
+        own_seconds(c, "max", Some(c.latency.as_ref()?.ns_max))
     }),
     (("service_time_p99_seconds", S, "99th percentile of service time"), |c| {
         seconds(c.service_time.as_ref()?.p99())
@@ -219,6 +223,11 @@ const FAMILIES: [(Family, FamilyValue); 23] = [
         Some(c.resources?.rss_bytes_max?.value)
     }),
 ];
+
+/// Returns a latency unless it is mostly the lateness of the load generator.
+fn own_seconds(cell: &Cell, name: &str, ns: Option<u64>) -> Option<f64> {
+    seconds(ns).filter(|_| !cell.latencies_of_the_generator().contains(&name))
+}
 
 fn seconds(ns: Option<u64>) -> Option<f64> {
     Some(ns? as f64 / 1e9)

@@ -121,8 +121,10 @@ impl<'a> Groups<'a> {
         }
         lines.push(null_arm(gate));
         lines.extend(again(gate));
-        let (counted, timed): (Vec<_>, Vec<_>) =
+        let (counted, mut timed): (Vec<&GateCell>, Vec<&GateCell>) =
             gate.cells.iter().partition(|cell| cell.metric.is_count());
+        // All metrics of a cell are of the same trials.
+        timed.dedup_by_key(|cell| &cell.cell);
         let dropped: u32 = timed.iter().map(|cell| cell.dropped).sum();
         let all: u32 = dropped + timed.iter().map(|cell| cell.trials).sum::<u32>();
         lines.push(format!("trials dropped: {dropped} of {all}"));

@@ -34,6 +34,9 @@ pub(in super::super) fn figure(metric: Metric, value: Option<f64>) -> String {
     if metric.is_count() {
         return counted(value);
     }
+    if metric.is_rate() {
+        return format!("{}/s", rate(value));
+    }
     let units = if metric == Metric::Memory { SIZES } else { TIMES };
     let (size, unit) = in_unit(value.abs(), units);
     let sign = if value < 0.0 { "−" } else { "" };

@@ -2,7 +2,7 @@
 
 use crate::{
     load::Metric,
-    record::{Cell, Loop, SHORTEST_RANKED_NS, State, leaders_by, logarithms},
+    record::{Cell, RankedBy, SHORTEST_RANKED_NS, State, leaders_by},
     stats::FEWEST_TRIALS,
 };
 
@@ -10,17 +10,23 @@ use crate::{
 /// ties. All are empty where the servers cannot be compared.
 pub(super) fn marks(cells: &[&Cell], metric: &Metric) -> Vec<&'static str> {
     let mut marks = vec![""; cells.len()];
+    let by = match metric.name {
+        "req/s" => RankedBy::Rate,
+        "p50" => RankedBy::P50,
+        "p99" => RankedBy::P99,
+        _ => return marks,
+    };
     if unranked(cells).is_some() {
         return marks;
     }
-    // Errors have no latency: a server that refuses requests answers the others sooner.
+    // Those that say nothing of their server do not keep the others from a rank.
     let ranked = |(_, cell): &(usize, &&Cell)| {
         let late = cell.latencies_of_the_generator().contains(&metric.name);
         !has_errors(cell) && !late && metric.of(cell).is_some()
     };
     let (places, ranked): (Vec<usize>, Vec<&Cell>) =
         cells.iter().enumerate().filter(ranked).map(|(place, cell)| (place, *cell)).unzip();
-    let leads = leaders_by(&ranked, |cell| passes(cell, metric.name));
+    let leads = leaders_by(&ranked, by);
     let leading = ranked.iter().zip(&leads).filter(|(_, leads)| **leads);
     let figures = leading.filter_map(|(cell, _)| metric.of(cell));
     let best =
@@ -31,23 +37,6 @@ pub(super) fn marks(cells: &[&Cell], metric: &Metric) -> Vec<&'static str> {
         }
     }
     marks
-}
-
-/// Returns the logarithms of each trial's figure, of which more is better; `None` for figures that are not ranked.
-fn passes(cell: &Cell, name: &str) -> Option<Vec<f64>> {
-    let of = &cell.per_trial;
-    let less = match name {
-        // In an open loop every server is given the same rate.
-        "req/s" if is_closed(cell) => return Some(logarithms(&of.jobs_per_second)),
-        "p50" => &of.latency_ns_p50,
-        "p99" => &of.latency_ns_p99,
-        _ => return None,
-    };
-    (!less.is_empty()).then(|| logarithms(less).iter().map(|log| -log).collect())
-}
-
-fn is_closed(cell: &Cell) -> bool {
-    cell.load.as_ref().is_some_and(|load| load.looped == Loop::Closed)
 }
 
 fn has_errors(cell: &Cell) -> bool {
@@ -71,8 +60,7 @@ pub(super) fn legend(cells: &[&Cell]) -> Option<String> {
 
 /// Returns why servers cannot be compared, if so.
 fn unranked(cells: &[&Cell]) -> Option<String> {
-    let knee = |cell: &Cell| cell.load.as_ref().is_some_and(|load| load.knee.is_some());
-    if measured(cells).any(knee) {
+    if measured(cells).any(Cell::is_at_knee) {
         return Some("each server is shown at its own rate; --rate gives all the same".into());
     }
     if measured(cells).any(Cell::is_shared_host) {
@@ -104,7 +92,7 @@ mod tests {
     };
     use crate::{
         load::METRICS,
-        record::{Estimate, LoadFigures, PerTrial},
+        record::{Estimate, LoadFigures, Loop, PerTrial},
     };
     use paceline_core::{histogram::Histogram, perform::Placement};
 
@@ -187,6 +175,7 @@ mod tests {
             cells[0].load.as_mut().unwrap().schedule_error = times(median, slow);
             let text = load_table(&cells, Extent::Short);
             let said = text.split("is the generator's own lateness").count() > 1;
+            assert_eq!(said, text.contains(" ?"), "{text}");
             (of(&cells, "p50"), cells[0].latencies_of_the_generator(), said)
         };
         assert_eq!(late(490_000, 3_900_000), (vec!["*", "=", ""], vec![], false));

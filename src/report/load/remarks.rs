@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use super::{LATE, late_mark};
 use crate::{
-    output::{counted, fine_percent, long_ns, rate},
+    output::{counted, fine_percent, long_ns, long_ns_f64, rate},
     record::{Against, AtShare, Cell, Estimate, LoadFigures, State},
     report::table::{both_modes, in_order, word},
 };
@@ -16,17 +17,12 @@ pub(super) fn remarks(text: &mut String, cell: &Cell) {
     if cell.state == State::Ok && load.generators.len() > 1 {
         let _ = writeln!(text, "  {name}: {}", worst(load));
     }
-    let late = cell.latencies_of_the_generator();
-    if cell.state == State::Ok && !late.is_empty() {
-        let late = late.join(", ");
-        let _ = writeln!(
-            text,
-            "  {name}: over half of {late} is the generator's own lateness, so it is not ranked and says little of the \
-             server; on a quieter machine there is less of it"
-        );
+    if let Some(late) = late_remark(cell) {
+        let _ = writeln!(text, "  {name}: {late}");
     }
     let _ = load.ramp.and_then(|_| writeln!(text, "  {name}: {}", climbed(load)?).ok());
-    if let Some(modes) = &cell.modes {
+    let is_late = cell.latencies_of_the_generator().contains(&"p50");
+    if let Some(modes) = cell.modes.as_ref().filter(|_| !is_late) {
         let modes = both_modes(modes);
         let _ = writeln!(text, "  {name}: bimodal, median latencies are about {modes}");
     }
@@ -36,6 +32,18 @@ pub(super) fn remarks(text: &mut String, cell: &Cell) {
     if let Some(against) = &load.against {
         let _ = writeln!(text, "  {}", compared(&name, against));
     }
+}
+
+/// Returns which latencies of a cell are marked, and why; `None` if none is.
+pub(in crate::report) fn late_remark(cell: &Cell) -> Option<String> {
+    let late = cell.latencies_of_the_generator();
+    (cell.state == State::Ok && !late.is_empty()).then(|| {
+        format!(
+            "over half of {} (marked ?) is the generator's own lateness, so it is not ranked and says little of the server; \
+             on a quieter machine there is less of it",
+            late.join(", ")
+        )
+    })
 }
 
 /// Adds what the process of a server was seen to be, such as "tokio: jobs ran on 2 threads; 8.1 MiB of memory at most".
@@ -98,24 +106,27 @@ fn climbed(load: &LoadFigures) -> Option<String> {
     })
 }
 
-/// Returns "at 50 % of that, 6.2k requests per second: p50 1.2 ms, p99 3.4 ms (3.1 ms to 3.7 ms), max 9.0 ms".
+/// Returns "at 50 % of that, 6.2k requests per second: p50 1.2 ms, p99 3.4 ms (3.1 ms to 3.7 ms), max 9.0 ms", with
+/// marks and what they mean.
 fn at_share(at: &AtShare) -> String {
-    let ns = |ns: f64| long_ns(ns as u64);
+    let ns = long_ns_f64;
     let time = |name: &str, of: Option<Estimate>| {
         let of = of?;
         let between =
             of.interval().map(|(lower, upper)| format!(" ({} to {})", ns(lower), ns(upper)));
-        Some(format!("{name} {}{}", ns(of.value), between.unwrap_or_default()))
+        let mark = late_mark(&at.mostly_late, name);
+        Some(format!("{name} {mark}{}{}", ns(of.value), between.unwrap_or_default()))
     };
     let times = [
         time("p50", at.latency_ns_p50),
         time("p99", at.latency_ns_p99),
-        at.latency_ns_max.map(|most| format!("max {}", ns(most as f64))),
+        time("max", at.latency_ns_max.map(|most| Estimate::exactly(most as f64))),
     ];
     let times: Vec<String> = times.into_iter().flatten().collect();
+    let mark = if at.mostly_late.is_empty() { String::new() } else { format!("; {LATE}") };
     let found = match &at.reason {
         Some(why) => format!("{}: {why}", word(at.state)),
-        None => times.join(", "),
+        None => times.join(", ") + &mark,
     };
     format!("at {:.0} % of that, {} requests per second: {found}", at.share * 100.0, rate(at.rate))
 }

@@ -3,20 +3,27 @@
 use std::time::Duration;
 
 use super::{
+    load::marked,
     overview::{bytes, nanoseconds, with_interval},
     parts::{Data, Table, name},
 };
 use crate::{
     output::{count, rate, shell_word},
     record::{Cell, Hosts, LoadFigures, Run, State},
-    report::table::{series_name, word},
+    report::{
+        load::LATE,
+        table::{series_name, word},
+    },
 };
 use paceline_core::{models, workloads};
 
 /// Returns a row for each cell.
 pub(super) fn all(run: &Run, cells: &[&Cell]) -> Table {
+    let is_late = |cell: &Cell| cell.latencies_of_the_generator().contains(&"p99");
+    let late =
+        if cells.iter().any(|cell| is_late(cell)) { format!(" ({LATE})") } else { String::new() };
     let mut table = Table::new(
-        "Every cell, and the command that measures it again",
+        format!("Every cell, and the command that measures it again{late}"),
         "workload | model | scale | state | jobs per second | p99 latency | CPU per job | memory added | command",
     );
     for cell in cells {
@@ -29,7 +36,9 @@ pub(super) fn all(run: &Run, cells: &[&Cell]) -> Table {
             count(cell.scale).into(),
             Data::of(word(cell.state)).class(format!("l {}", word(cell.state))),
             with_interval(cell.jobs_per_second.filter(|_| ok), &rate),
-            with_interval(cell.latency_ns_p99.filter(|_| ok), &nanoseconds),
+            cell.latency_ns_p99
+                .filter(|_| ok)
+                .map_or_else(Data::default, |p99| marked(p99, is_late(cell))),
             cpu.map_or_else(String::new, nanoseconds).into(),
             added.map_or_else(String::new, |added| bytes(added as f64)).into(),
             Data::of(command(run, cell)).class("l cmd"),

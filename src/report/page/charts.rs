@@ -187,7 +187,7 @@ pub(super) fn times(line: &Line, ratio: Estimate) -> Bar {
 pub(super) fn over_sequential(rows: Vec<Bar>) -> Bars {
     Bars {
         title: "Speed-up over the sequential program of the same language".into(),
-        desc: "Throughput of jobs that compute, as a multiple of that of a sequential program."
+        desc: "Throughput of jobs that wait for no timer, as a multiple of that of a sequential program."
             .into(),
         x: axis("speed-up", Scale::Linear, Unit::Ratio),
         rows,
@@ -304,7 +304,7 @@ pub(super) fn changes(title: &str, all: &[Change], margin: Option<f64>) -> Bars 
     };
     Bars {
         title: title.into(),
-        desc: "What the head takes, as a multiple of what the base takes: right of 1 is worse, left of it better.".into(),
+        desc: "The head's figure as a multiple of the base's; the caption says which side of 1 is better.".into(),
         x: axis("head over base", Scale::Log, Unit::Ratio),
         rows: all.iter().map(row).collect(),
         band: margin.map(|margin| (1.0 / (1.0 + margin), 1.0 + margin)),
@@ -333,6 +333,7 @@ pub(super) fn over_time(title: &str, series: &history::Series) -> Plot {
     let unit = match series.metric {
         _ if series.anchor.is_some() => Unit::Ratio,
         Metric::Memory => Unit::Bytes,
+        Metric::Requests => Unit::PerSecond,
         _ => Unit::Nanoseconds,
     };
     let step = |step: &history::Step| Mark {

@@ -88,7 +88,12 @@ fn figure_of(metric: Metric, rows: &[(&Pair, &Shift)], id: String) -> Figure {
             None,
         ))),
         caption: format!(
-            "How much more the head takes than the base: + is worse, − is better. Lines are intervals.{some}"
+            "How much more {}. Lines are intervals.{some}",
+            if metric.is_rate() {
+                "the head answers than the base: + is better, − is worse"
+            } else {
+                "the head takes than the base: + is worse, − is better"
+            }
         ),
         table,
         open: false,

@@ -9,8 +9,11 @@ use super::{
 use crate::{
     output::{count, rate},
     record::{AtShare, Cell, Estimate, Knee, State},
-    report::load::{BY_URL, of_url},
+    report::load::{BY_URL, LATE, has_late_url, of_url},
 };
+
+/// The meaning of the mark of a latency in the table of a chart.
+pub(super) const NOT_DRAWN: &str = " A latency of which over half is the generator's own lateness has a ? in the table, and is not drawn.";
 
 /// Returns latency over the offered rate, with the knees.
 pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
@@ -38,6 +41,7 @@ pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
                 shares.for_each(|at| at_share(at, &mut loaded, &mut table));
                 drawn.push(loaded);
             } else if let Some(figures) = offered(cell) {
+                let is_late = cell.own_latency("p99").is_none();
                 let known = fixed.iter().position(|(scale, _)| *scale == cell.scale);
                 let place = known.unwrap_or_else(|| {
                     let name = format!("{}, {} open", line.name, count(cell.scale));
@@ -48,11 +52,11 @@ pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
                 table.rows.push(vec![
                     loaded.name.clone().into(),
                     rate(figures.0).into(),
-                    with_interval(Some(figures.1), &nanoseconds),
+                    marked(figures.1, is_late),
                     "yes".into(),
-                    "".into(),
+                    if is_late { LATE } else { "" }.into(),
                 ]);
-                loaded.points.push(figures);
+                loaded.points.extend((!is_late).then_some(figures));
             }
         }
         drawn.extend(fixed.into_iter().map(|(_, loaded)| loaded));
@@ -61,13 +65,16 @@ pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
         loaded.points.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
     drawn.retain(|loaded| !loaded.points.is_empty());
-    (!drawn.is_empty()).then(|| Figure {
+    let has_late = table.rows.iter().any(|row| row[2].text.starts_with('?'));
+    (!drawn.is_empty() || has_late).then(|| Figure {
         title: "p99 latency over the offered rate".into(),
         kind: "load",
-        picture: Some(Picture::Plot(charts::under_load(&drawn))),
-        caption: "Requests start at times set beforehand, whatever becomes of those before: a server that stalls is \
-                  charged for all that it keeps waiting. The marked rate is the highest that was kept."
-            .into(),
+        picture: (!drawn.is_empty()).then(|| Picture::Plot(charts::under_load(&drawn))),
+        caption: format!(
+            "Requests start at times set beforehand, whatever becomes of those before: a server that stalls is charged for \
+             all that it keeps waiting. The marked rate is the highest that was kept.{}",
+            if has_late { NOT_DRAWN } else { "" }
+        ),
         table,
         ..Figure::default()
     })
@@ -78,14 +85,15 @@ fn searched(knee: &Knee, loaded: &mut Loaded, table: &mut Table) {
     loaded.limit_ns = Some(knee.limit_ns as f64);
     for step in &knee.steps {
         let kept = step.gave_way.is_none();
+        let p99 = step.latency_ns_p99.map(Estimate::exactly);
         table.rows.push(vec![
             loaded.name.clone().into(),
             rate(step.rate).into(),
-            step.latency_ns_p99.map_or_else(String::new, nanoseconds).into(),
+            p99.map_or_else(Data::default, |p99| marked(p99, step.mostly_late)),
             if kept { "yes" } else { "no" }.into(),
             reason(step.gave_way.as_deref()).into(),
         ]);
-        loaded.points.extend(step.latency_ns_p99.map(|p99| (step.rate, Estimate::exactly(p99))));
+        loaded.points.extend(p99.filter(|_| !step.mostly_late).map(|p99| (step.rate, p99)));
         if kept {
             loaded.knee = Some(loaded.knee.map_or(step.rate, |rate: f64| rate.max(step.rate)));
         }
@@ -95,14 +103,23 @@ fn searched(knee: &Knee, loaded: &mut Loaded, table: &mut Table) {
 /// Returns the measurements at shares of the rate that a search found.
 fn at_share(at: &AtShare, loaded: &mut Loaded, table: &mut Table) {
     let kept = at.state == State::Ok;
+    let is_late = at.mostly_late.iter().any(|name| name == "p99");
     table.rows.push(vec![
         format!("{}, at {:.0} % of the highest kept", loaded.name, at.share * 100.0).into(),
         rate(at.rate).into(),
-        with_interval(at.latency_ns_p99, &nanoseconds),
+        at.latency_ns_p99.map_or_else(Data::default, |p99| marked(p99, is_late)),
         if kept { "yes" } else { "no" }.into(),
         reason(at.reason.as_deref()).into(),
     ]);
-    loaded.points.extend(at.latency_ns_p99.filter(|_| kept).map(|p99| (at.rate, p99)));
+    let p99 = at.latency_ns_p99.filter(|_| kept && !is_late);
+    loaded.points.extend(p99.map(|p99| (at.rate, p99)));
+}
+
+/// Returns a latency with its interval, and with a mark if it is mostly the generator's lateness.
+pub(super) fn marked(of: Estimate, is_late: bool) -> Data {
+    let shown = with_interval(Some(of), &nanoseconds);
+    let mark = if is_late { "?" } else { "" };
+    Data { text: format!("{mark}{}", shown.text), ..shown }
 }
 
 /// Returns where each server and its generators were, if on several nodes.
@@ -132,7 +149,7 @@ pub(super) fn nodes(cells: &[&Cell]) -> Option<Table> {
 pub(super) fn against(cells: &[&Cell]) -> Option<Table> {
     let mut table = Table::new(
         "Two servers that took turns",
-        "server | against | of | pairs of trials | ratio | lower end | upper end | what it says",
+        "server | against | of | pairs of trials | ratio | lower end | upper end | level | what it says",
     );
     for cell in cells {
         let Some(against) = cell.load.as_ref().and_then(|load| load.against.as_ref()) else {
@@ -148,6 +165,7 @@ pub(super) fn against(cells: &[&Cell]) -> Option<Table> {
                 times(one.estimate.value),
                 times(one.estimate.lower),
                 times(one.estimate.upper),
+                format!("{:.1} %", against.level * 100.0).into(),
                 Data::of(one.word).class("l"),
             ]);
         }
@@ -158,12 +176,16 @@ pub(super) fn against(cells: &[&Cell]) -> Option<Table> {
 /// Returns a row for each URL that was requested by weight.
 pub(super) fn by_url(cells: &[&Cell]) -> Option<Table> {
     let head = format!("server | connections | {BY_URL}");
-    let mut table = Table::new("Each URL by itself", &head);
-    for cell in cells.iter().filter(|cell| cell.state == State::Ok) {
-        for url in cell.load.iter().flat_map(|load| &load.by_url) {
+    let measured = || cells.iter().filter(|cell| cell.state == State::Ok);
+    let loads = || measured().filter_map(|cell| Some((cell, cell.load.as_ref()?)));
+    let late = loads().any(|(_, load)| has_late_url(load));
+    let mark = if late { format!(" ({LATE})") } else { String::new() };
+    let mut table = Table::new(format!("Each URL by itself{mark}"), &head);
+    for (cell, load) in loads() {
+        for url in &load.by_url {
             let mut fields = vec![name(&cell.server_name()).into(), count(cell.scale).into()];
             fields.push(Data::of(name(&url.name())).class("l"));
-            fields.extend(of_url(url).into_iter().skip(1).map(Data::of));
+            fields.extend(of_url(url, load).into_iter().skip(1).map(Data::of));
             table.rows.push(fields);
         }
     }

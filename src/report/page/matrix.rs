@@ -9,7 +9,7 @@ use askama::Template;
 use super::{cells::shell, lines as models, overview::nanoseconds, parts::name};
 use crate::{
     output::{count, rate},
-    record::{Cell, Run, State, leaders_by, logarithms},
+    record::{Cell, RankedBy, Run, State, leaders_by},
     report::{
         chart::classes,
         table::{in_order, word},
@@ -26,60 +26,51 @@ const NOT_RANKED: &str = "not ranked";
 /// The memory per job, which is of all scales together and has a table of another form.
 const MEMORY: &str = "memory per job";
 
-/// A figure of a cell by which models are ranked.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum RankedBy {
-    Throughput,
-    P99,
-    Cpu,
+/// A figure of the matrix: what it is called, and what it is of a cell.
+#[derive(Clone, Copy)]
+struct By {
+    ranked: RankedBy,
+    label: &'static str,
+    of: fn(&Cell) -> Option<f64>,
 }
 
-impl RankedBy {
-    fn label(self) -> &'static str {
-        match self {
-            RankedBy::Throughput => "jobs per second",
-            RankedBy::P99 => "p99 latency",
-            RankedBy::Cpu => "CPU time per job",
-        }
+const RATE: By = By {
+    ranked: RankedBy::Rate,
+    label: "jobs per second",
+    of: |cell| Some(cell.jobs_per_second?.value),
+};
+const P99: By = By {
+    ranked: RankedBy::P99,
+    label: "p99 latency",
+    of: |cell| Some(cell.own_latency("p99")?.value),
+};
+const CPU: By =
+    By { ranked: RankedBy::Cpu, label: "CPU time per job", of: |cell| cell.cpu_ns_per_job };
+
+impl By {
+    fn of(self, cell: &Cell) -> Option<f64> {
+        (self.of)(cell).filter(|figure| figure.is_finite() && cell.state == State::Ok)
     }
 
-    fn of(self, cell: &Cell) -> Option<f64> {
-        let figure = match self {
-            RankedBy::Throughput => cell.jobs_per_second.map(|of| of.value),
-            RankedBy::P99 => cell.latency_ns_p99.map(|of| of.value),
-            RankedBy::Cpu => cell.cpu_ns_per_job,
-        };
-        figure.filter(|figure| figure.is_finite() && cell.state == State::Ok)
+    fn is_rate(self) -> bool {
+        self.ranked == RankedBy::Rate
     }
 
     /// Returns why a measured cell has no such figure.
-    fn absent(self) -> &'static str {
-        if self == RankedBy::P99 { "under 1 000 latencies" } else { "no figure" }
-    }
-
-    /// Returns the logarithms of each trial's figure, where higher is better.
-    fn passes(self, cell: &Cell) -> Option<Vec<f64>> {
-        let of = &cell.per_trial;
-        let less = match self {
-            RankedBy::Throughput => return Some(logarithms(&cell.rates())),
-            RankedBy::P99 => &of.latency_ns_p99,
-            RankedBy::Cpu => &of.cpu_ns_per_job,
-        };
-        (!less.is_empty()).then(|| logarithms(less).iter().map(|log| -log).collect())
+    fn absent(self, cell: &Cell) -> &'static str {
+        match self.ranked {
+            RankedBy::P99 if cell.latency_ns_p99.is_some() => "mostly the generator's lateness",
+            RankedBy::P99 => "under 1 000 latencies",
+            _ => "no figure",
+        }
     }
 
     fn shown(self, value: f64) -> String {
-        match self {
-            RankedBy::Throughput => rate(value),
-            RankedBy::P99 | RankedBy::Cpu => nanoseconds(value),
-        }
+        if self.is_rate() { rate(value) } else { nanoseconds(value) }
     }
 
     fn better(self, one: f64, other: f64) -> std::cmp::Ordering {
-        match self {
-            RankedBy::Throughput => other.total_cmp(&one),
-            RankedBy::P99 | RankedBy::Cpu => one.total_cmp(&other),
-        }
+        if self.is_rate() { other.total_cmp(&one) } else { one.total_cmp(&other) }
     }
 }
 
@@ -178,7 +169,7 @@ impl Matrix {
             };
             workloads.iter().map(row).collect::<Vec<Row>>()
         };
-        let table = |by: RankedBy| {
+        let table = |by: By| {
             let of = |lines: &[models::Line]| {
                 columns.iter().map(|scale| field(by, lines, *scale, apart)).collect()
             };
@@ -187,7 +178,7 @@ impl Matrix {
             let (note, command) =
                 if known { (String::new(), String::new()) } else { unknown(by, run, &all) };
             let rows = if known { rows(&of) } else { vec![] };
-            OneMatrix { label: by.label(), head: scales, rows, note, command }
+            OneMatrix { label: by.label, head: scales, rows, note, command }
         };
         let memory = if all.iter().any(|cell| per_job::is_known(cell)) {
             (rows(&|lines| vec![per_job::field(lines, apart)]), per_job::NOTE.into())
@@ -204,8 +195,7 @@ impl Matrix {
         let with_workers = all.iter().any(|cell| {
             all.iter().any(|other| other.model == cell.model && other.workers != cell.workers)
         });
-        let tables =
-            vec![table(RankedBy::Throughput), table(RankedBy::P99), memory, table(RankedBy::Cpu)];
+        let tables = vec![table(RATE), table(P99), memory, table(CPU)];
         Matrix { id: id.into(), key: key(&tables, apart, with_workers), tables }
     }
 }
@@ -226,7 +216,8 @@ fn key(tables: &[OneMatrix], apart: bool, with_workers: bool) -> String {
         (noted(ALONE), "alone: no other model has a figure there."),
         (
             noted(NOT_RANKED),
-            "not ranked: too few trials, a record without the figures of each, or nodes that are one machine.",
+            "not ranked: too few trials, a record without the figures of each, nodes that are one machine, or servers under \
+             load with errors or at a rate that they were given.",
         ),
         (fields().any(|field| field.class == "none"), "Hatched: no figure."),
         (
@@ -239,9 +230,9 @@ fn key(tables: &[OneMatrix], apart: bool, with_workers: bool) -> String {
 }
 
 /// Returns why no cell has the figure, and the command that measures it.
-fn unknown(by: RankedBy, run: &Run, cells: &[&Cell]) -> (String, String) {
-    if by != RankedBy::P99 {
-        return (format!("No cell of this record has its {}.", by.label()), String::new());
+fn unknown(by: By, run: &Run, cells: &[&Cell]) -> (String, String) {
+    if by.ranked != RankedBy::P99 {
+        return (format!("No cell of this record has its {}.", by.label), String::new());
     }
     if run.instrument != "criterion" {
         let why = "No cell of this record has a p99 latency: it takes 1 000 latencies in each trial. More jobs at once give more.";
@@ -257,14 +248,14 @@ fn unknown(by: RankedBy, run: &Run, cells: &[&Cell]) -> (String, String) {
     (why.into(), command)
 }
 
-fn field(by: RankedBy, lines: &[models::Line], scale: usize, apart: bool) -> Field {
+fn field(by: By, lines: &[models::Line], scale: usize, apart: bool) -> Field {
     let row: Vec<(&models::Line, &Cell)> =
         lines.iter().filter_map(|line| Some((line, line.at(scale)?))).collect();
     if row.is_empty() {
         return Field::default();
     }
     let cells: Vec<&Cell> = row.iter().map(|(_, cell)| *cell).collect();
-    let leads = leaders_by(&cells, |cell| by.passes(cell));
+    let leads = leaders_by(&cells, by.ranked);
     let mut all: Vec<CellAtScale> = row
         .iter()
         .zip(leads)
@@ -282,13 +273,16 @@ fn field(by: RankedBy, lines: &[models::Line], scale: usize, apart: bool) -> Fie
     if !lines.is_empty() {
         return Field { lines, ..Field::default() };
     }
-    Field { class: "none", why: why(cells.into_iter(), by.absent()), ..Field::default() }
+    Field { class: "none", why: why(cells.into_iter(), |cell| by.absent(cell)), ..Field::default() }
 }
 
-/// Returns why these cells have no figure: `measured` is the reason for those that were measured.
-fn why<'a>(cells: impl Iterator<Item = &'a Cell>, measured: &'static str) -> String {
+/// Returns why these cells have no figure: `measured` is the reason of one that was measured.
+fn why<'a>(
+    cells: impl Iterator<Item = &'a Cell>,
+    measured: impl Fn(&Cell) -> &'static str,
+) -> String {
     let states = in_order(cells.map(|cell| match cell.state {
-        State::Ok => measured,
+        State::Ok => measured(cell),
         State::Skipped => "over budget",
         state => word(state),
     }));
@@ -297,7 +291,7 @@ fn why<'a>(cells: impl Iterator<Item = &'a Cell>, measured: &'static str) -> Str
 
 /// Returns the line that names the best of these cells, which are of one class and sorted from best to worst; `None` if
 /// there are none.
-fn best(by: RankedBy, of: &[&CellAtScale]) -> Option<Line> {
+fn best(by: By, of: &[&CellAtScale]) -> Option<Line> {
     let chips = |of: &[&CellAtScale]| of.iter().take(NAMED).map(|at| Chip::of(at.line)).collect();
     let leading: Vec<&CellAtScale> = of.iter().copied().filter(|at| at.leads).collect();
     let first = of.first()?.figure?;
@@ -306,7 +300,7 @@ fn best(by: RankedBy, of: &[&CellAtScale]) -> Option<Line> {
             Line { figure: by.shown(first), chips: chips(of), note: ALONE, ..Line::default() }
         }
         // It is unknown which is the best, so none is named.
-        ([], _) if by == RankedBy::Throughput => Line {
+        ([], _) if by.is_rate() => Line {
             figure: format!("up to {}", by.shown(first)),
             note: NOT_RANKED,
             ..Line::default()

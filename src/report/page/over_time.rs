@@ -3,15 +3,18 @@
 use super::{
     charts::{axis, point},
     lines::Line,
-    overview::{nanoseconds, with_interval},
+    load::{NOT_DRAWN, marked},
     parts::{Data, Figure, Picture, Table},
 };
 use crate::{
     output::{count, rate},
-    record::{Cell, Estimate, Loop},
+    record::{Cell, Estimate, Loop, by_column, mostly_late},
     report::chart::{Axis, Curve, Plot, Scale, Series, Unit},
 };
-use paceline_core::{generator::Interval, histogram::Distribution};
+use paceline_core::generator::Interval;
+
+/// The latencies of an interval that are shown.
+const COLUMNS: [&str; 3] = ["p50", "p99", "max"];
 
 /// A server with recorded intervals.
 struct ServerOverTime<'a> {
@@ -38,31 +41,51 @@ impl<'a> ServerOverTime<'a> {
         Some(ServerOverTime { name, style: line.style, open, intervals })
     }
 
-    /// Returns a figure of each interval, estimated from the trials if each of them has it.
-    fn series(&self, name: String, style: usize, of: impl Fn(&Interval) -> Option<f64>) -> Series {
+    /// Returns a figure of each interval, from its trials.
+    fn series(
+        &self,
+        name: String,
+        style: usize,
+        of: impl Fn(&[&Interval]) -> Option<Estimate>,
+    ) -> Series {
         let points = self.intervals.iter().filter_map(|trials| {
             let middle = trials.first()?.middle_seconds();
-            Some(point(middle, estimate(trials, &of)?))
+            Some(point(middle, of(trials)?))
         });
         Series { name, index: style, points: points.collect() }
     }
 }
 
-fn estimate(trials: &[&Interval], of: impl Fn(&Interval) -> Option<f64>) -> Option<Estimate> {
-    let figures: Option<Vec<f64>> = trials.iter().map(|one| of(one)).collect();
-    Estimate::of_trials(&figures?, 0.0)
+fn rate_of(trials: &[&Interval], of: fn(&Interval) -> f64) -> Option<Estimate> {
+    let rates: Vec<f64> = trials.iter().map(|one| of(one)).collect();
+    Estimate::of_trials(&rates, 0.0)
 }
 
-fn p50(one: &Interval) -> Option<f64> {
-    one.latency.as_ref().map(|times| times.ns_p50 as f64)
+/// Returns the latency of an interval in the column `name`, estimated from the trials if each of them has it, or the
+/// longest of all; and whether over half of one trial's is the generator's own lateness.
+fn latency_of(trials: &[&Interval], name: &str) -> Option<(Estimate, bool)> {
+    let of_trial = |one: &&Interval| {
+        let all = by_column(one.latency.as_ref()?);
+        let ns = all.iter().find(|(of, _)| *of == name).and_then(|(_, ns)| *ns)?;
+        Some((ns as f64, mostly_late(one.schedule_error.as_ref(), &all).contains(&name)))
+    };
+    let of_trials: Option<Vec<(f64, bool)>> = trials.iter().map(of_trial).collect();
+    let (ns, late): (Vec<f64>, Vec<bool>) = of_trials?.into_iter().unzip();
+    let of = match name {
+        "max" => Estimate::exactly(ns.iter().copied().fold(0.0, f64::max)),
+        _ => Estimate::of_trials(&ns, 0.0)?,
+    };
+    Some((of, late.contains(&true)))
 }
 
-fn p99(one: &Interval) -> Option<f64> {
-    one.latency.as_ref().and_then(Distribution::p99).map(|ns| ns as f64)
+/// Returns the same unless it is mostly the generator's lateness.
+fn own(trials: &[&Interval], name: &str) -> Option<Estimate> {
+    latency_of(trials, name).filter(|(_, is_late)| !is_late).map(|(of, _)| of)
 }
 
-fn longest(one: &Interval) -> Option<f64> {
-    one.latency.as_ref().map(|times| times.ns_max as f64)
+/// Returns its field.
+fn field(trials: &[&Interval], name: &str) -> Data {
+    latency_of(trials, name).map_or_else(Data::default, |(of, is_late)| marked(of, is_late))
 }
 
 /// Returns throughput and latency over time.
@@ -82,11 +105,12 @@ fn throughput(all: &[ServerOverTime]) -> Figure {
     // All servers of a record are offered the same rate in an open loop; in a closed loop, each sets its own.
     let first = all.iter().find(|server| server.open);
     let offered = first.map(|server| {
-        let series = server.series(String::new(), 0, |one| Some(one.offered_per_second()));
+        let of = |trials: &[&Interval]| rate_of(trials, Interval::offered_per_second);
+        let series = server.series(String::new(), 0, of);
         let points = series.points.iter().map(|point| (point.x, point.y)).collect();
         Curve { name: "offered".into(), points }
     });
-    let answered = |one: &Interval| Some(one.answered_per_second());
+    let answered = |trials: &[&Interval]| rate_of(trials, Interval::answered_per_second);
     let series =
         all.iter().map(|server| server.series(server.name.clone(), server.style, answered));
     Figure {
@@ -104,7 +128,7 @@ fn throughput(all: &[ServerOverTime]) -> Figure {
         caption: "Answers count in the interval in which they came. A server that falls behind what is offered \
                   builds a queue."
             .into(),
-        table: table(all, "What was answered in each interval", "answered per second | errors", |trials| {
+        table: table(all, "What was answered in each interval", "answered per second | errors in all trials", |trials| {
             let errors: u64 = trials.iter().map(|one| one.errors).sum();
             vec![
                 per_second(trials, Interval::answered_per_second),
@@ -117,22 +141,28 @@ fn throughput(all: &[ServerOverTime]) -> Figure {
 
 fn latency(all: &[ServerOverTime]) -> Figure {
     // With several servers, one percentile of each: p99 if most intervals have enough latencies for it.
-    let known = |of: fn(&Interval) -> Option<f64>| {
-        let points = |server: &ServerOverTime| server.series(String::new(), 0, of).points.len();
-        all.iter().map(points).sum::<usize>()
+    let known = |name: &str| {
+        let of = |server: &ServerOverTime| server.series(String::new(), 0, |of| own(of, name));
+        all.iter().map(|server| of(server).points.len()).sum::<usize>()
     };
-    let (short, of): (_, fn(&Interval) -> Option<f64>) =
-        if known(p99) * 2 >= known(p50) { ("p99", p99) } else { ("p50", p50) };
+    let short = if known("p99") * 2 >= known("p50") { "p99" } else { "p50" };
     let (what, series): (&str, Vec<Series>) = if let [server] = all {
-        let one = |name: &str, style, of: fn(&Interval) -> Option<f64>| {
-            server.series(name.into(), style, of)
+        let one = |(style, name): (usize, &&str)| {
+            server.series((*name).into(), style, |trials| own(trials, name))
         };
-        let three = [one("p50", 0, p50), one("p99", 1, p99), one("max", 2, longest)];
-        ("Latency", three.into_iter().filter(|series| !series.points.is_empty()).collect())
+        let three = COLUMNS.iter().enumerate().map(one);
+        ("Latency", three.filter(|series| !series.points.is_empty()).collect())
     } else {
-        let all = all.iter().map(|server| server.series(server.name.clone(), server.style, of));
-        (short, all.filter(|series| !series.points.is_empty()).collect())
+        let of = |server: &ServerOverTime| {
+            server.series(server.name.clone(), server.style, |trials| own(trials, short))
+        };
+        (short, all.iter().map(of).filter(|series| !series.points.is_empty()).collect())
     };
+    let table = table(all, "Latency in each interval", "p50 | p99 | max", |trials| {
+        COLUMNS.map(|name| field(trials, name)).into()
+    });
+    let is_marked = |data: &Data| data.text.starts_with('?');
+    let has_late = table.rows.iter().any(|row| row.iter().any(is_marked));
     let title = if what == "Latency" { what.to_owned() } else { format!("{what} latency") };
     Figure {
         title: format!("{title} over time"),
@@ -145,13 +175,12 @@ fn latency(all: &[ServerOverTime]) -> Figure {
             series,
             ..Plot::default()
         })),
-        caption: "A request belongs to the interval in which it was meant to start: by completions, the intervals of a \
-                  stall would look fast. p99 takes 1 000 latencies in the interval. Points are means of the trials."
-            .into(),
-        table: table(all, "Latency in each interval", "p50 | p99 | max", |trials| {
-            let times = [p50, p99, longest].map(|of| estimate(trials, of));
-            times.map(|of| with_interval(of, &nanoseconds)).into()
-        }),
+        caption: format!(
+            "A request belongs to the interval in which it was meant to start: by completions, the intervals of a stall \
+             would look fast. p99 takes 1 000 latencies in the interval. p50 and p99 are means of the trials', max is the longest of all.{}",
+            if has_late { NOT_DRAWN } else { "" }
+        ),
+        table,
         ..Figure::default()
     }
 }
@@ -178,5 +207,5 @@ fn table(
 }
 
 fn per_second(trials: &[&Interval], of: fn(&Interval) -> f64) -> Data {
-    estimate(trials, |one| Some(of(one))).map_or_else(Data::default, |of| rate(of.value).into())
+    rate_of(trials, of).map_or_else(Data::default, |of| rate(of.value).into())
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     advice::{Advice, AtScale, Figure, MARGIN, Series, advise, is_discontinued},
-    output::{count, cut, listed, long_ns, rate, uncapital},
+    output::{count, cut, listed, long_ns_f64, rate, uncapital},
     record::{Cell, Estimate, MOST_SERVER_BUSY, Metric, Run, SHORTEST_RANKED_NS, State},
     report::{
         advice::busy, advice_in_brief, chart::small, floor_line, gate::figure, table::series_name,
@@ -201,7 +201,7 @@ pub(super) fn with_interval(of: Option<Estimate>, show: &dyn Fn(f64) -> String) 
 }
 
 pub(super) fn nanoseconds(ns: f64) -> String {
-    long_ns(ns as u64)
+    long_ns_f64(ns)
 }
 
 /// Formats a size, such as `1.50 MiB`.

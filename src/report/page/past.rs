@@ -57,7 +57,8 @@ fn chart(series: &Series, index: usize) -> Figure {
         picture: Some(Picture::Plot(charts::over_time(&title, series))),
         title,
         caption: format!(
-            "Run after run, the oldest first; less is better. {steps} Steps are advice, and paceline gate gives verdicts."
+            "Run after run, the oldest first; {} is better. {steps} Steps are advice, and paceline gate gives verdicts.",
+            if series.metric.is_rate() { "more" } else { "less" }
         ),
         table,
         open: false,

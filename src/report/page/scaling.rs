@@ -5,7 +5,7 @@ use super::{
     lines::{Line, by_workers},
     parts::{Data, Table, name, reason},
     speed::{all_at, scale_over_workers},
-    workload::{by_scale, figure},
+    workload::{by_scale, own_figure},
 };
 use crate::{
     output::{count, counted, fine_percent, rate},
@@ -26,7 +26,7 @@ type Loaded = (f64, Estimate);
 
 /// Returns the points of a line over its scales.
 pub(super) fn points(line: &Line) -> Vec<Loaded> {
-    let point = |cell: &Cell| Some((cell.scale as f64, cell.jobs_per_second?));
+    let point = |cell: &Cell| Some((cell.scale as f64, own_figure(cell)?));
     line.measured_cells().filter_map(point).collect()
 }
 
@@ -83,7 +83,7 @@ pub(super) fn of_bound(workload: &str, lines: &[Line], scales: &[usize]) -> Opti
 
 /// Returns the points of one model over its worker counts, at this scale.
 fn over_workers(of: &[&Line], scale: usize) -> Vec<Loaded> {
-    let point = |line: &&Line| Some((line.workers? as f64, figure(line.at(scale)?)?));
+    let point = |line: &&Line| Some((line.workers? as f64, own_figure(line.at(scale)?)?));
     of.iter().filter_map(point).collect()
 }
 

@@ -5,7 +5,7 @@ use super::{
     lines::{Line, by_workers, common_scale, left_out, most_workers},
     overview::with_interval,
     parts::{Data, Figure, Picture, Table, name},
-    workload::figure,
+    workload::own_figure,
 };
 use crate::{
     output::{count, counted, rate},
@@ -28,7 +28,7 @@ pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
     };
     let (mut drawn, mut without): (Vec<Series>, Vec<String>) = (vec![], vec![]);
     for (model, of) in models {
-        let base = of[0].at(scale).and_then(figure).filter(|_| all_at(&of, scale));
+        let base = of[0].at(scale).and_then(own_figure).filter(|_| all_at(&of, scale));
         let Some(base) = base else {
             without.push(name(model));
             continue;
@@ -36,7 +36,7 @@ pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
         let fewest = of[0].workers.unwrap_or(1);
         let mut up = Series { name: name(model), index: of[0].style, points: vec![] };
         for line in &of {
-            let (Some(jobs), Some(workers)) = (line.at(scale).and_then(figure), line.workers)
+            let (Some(jobs), Some(workers)) = (line.at(scale).and_then(own_figure), line.workers)
             else {
                 continue;
             };
@@ -80,7 +80,7 @@ pub(super) fn scale_over_workers(lines: &[Line]) -> Option<usize> {
 
 /// Returns whether all of these lines have figures at this scale.
 pub(super) fn all_at(of: &[&Line], scale: usize) -> bool {
-    of.iter().all(|line| line.at(scale).and_then(figure).is_some())
+    of.iter().all(|line| line.at(scale).and_then(own_figure).is_some())
 }
 
 /// Returns what replaces a chart whose models share no scale.
@@ -104,8 +104,8 @@ fn over(jobs: Estimate, base: Estimate) -> Estimate {
     }
 }
 
-/// Returns, for jobs that only compute, the speed-up of each model over the sequential program of its language, or over
-/// its own single worker if that language has no such program here; all at one scale.
+/// Returns, for jobs that wait for no timer, the speed-up of each model over the sequential program of its language, or
+/// over its own single worker if that language has no such program here; all at one scale.
 pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
     let computes =
         |line: &Line| line.cells.iter().all(|cell| cell.floor_ns == 0 && cell.load.is_none());
@@ -123,7 +123,8 @@ pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
         return None;
     }
     let times = |(line, base): &(&Line, &Line), scale: usize| {
-        let (jobs, of_base) = (line.at(scale).and_then(figure)?, base.at(scale).and_then(figure)?);
+        let (jobs, of_base) =
+            (line.at(scale).and_then(own_figure)?, base.at(scale).and_then(own_figure)?);
         Some((jobs, over(jobs, of_base))).filter(|(_, times)| times.value.is_finite())
     };
     let Some(scale) = common_scale(lines, &pairs, |pair, scale| times(pair, scale).is_some())
@@ -151,8 +152,8 @@ pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
         kind: "over-sequential",
         picture: Some(Picture::Bars(charts::over_sequential(bars))),
         caption: format!(
-            "All at {}. An event loop is no speed-up for jobs that compute: its bar ends near 1. The ideal is \
-             as many times as there are workers, on as many cores.{}",
+            "All at {}. These jobs wait for no timer. If they only compute, an event loop is no speed-up: its bar ends near 1, \
+             and the ideal is as many times as there are workers, on as many cores.{}",
             counted(scale, "job at once"),
             left_out(&without)
         ),
@@ -222,6 +223,17 @@ mod tests {
         assert!(figure.picture.is_some());
         assert!(figure.caption.contains("at 10 jobs at once"), "{}", figure.caption);
         assert!(figure.caption.ends_with("at this scale: python-processes."), "{}", figure.caption);
+    }
+
+    #[test]
+    fn a_figure_that_may_be_the_suites_servers_is_no_speed_up() {
+        let both = [("rayon", BOTH, &[10][..]), ("tokio", BOTH, &[10]), ("smol", BOTH, &[10])];
+        let mut all = cells(&both);
+        let of_tokio = all.iter_mut().filter(|cell| cell.model == "tokio");
+        of_tokio.for_each(|cell| cell.server_busy_share_max = Some(0.95));
+        let figure = figure_of(&all, speed_up).unwrap();
+        assert_eq!(figure.table.rows.len(), 4);
+        assert!(figure.caption.ends_with("at this scale: tokio."), "{}", figure.caption);
     }
 
     #[test]

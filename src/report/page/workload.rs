@@ -4,11 +4,11 @@ use askama::Template;
 
 use super::{
     charts,
-    lines::{Line, OWN, left_out, lines as lines_of, scales, widest as widest_of},
+    lines::{Line, OWN, lines as lines_of, scales, widest as widest_of},
     load, models, over_time,
-    overview::{WorkloadSummary, bytes, nanoseconds, with_interval},
+    overview::{WorkloadSummary, bytes, nanoseconds},
     parts::{Data, Figure, Picture, Table, name, reason},
-    scaling, speed,
+    percentiles, scaling, speed,
 };
 use crate::{
     advice::{Advice, MARGIN, Measure, Series as Leaders},
@@ -20,7 +20,7 @@ use crate::{
         unreliable::remarks,
     },
 };
-use paceline_core::{histogram::Distribution, job::Workload};
+use paceline_core::{job::Workload, perform::Placement};
 
 /// The section of one workload.
 #[derive(Template)]
@@ -127,7 +127,7 @@ pub(super) fn figures(cells: &[&Cell], advice: &Advice) -> Vec<Figure> {
     let more = [
         speed::over_sequential(&lines),
         speed::speed_up(&lines),
-        percentiles(&widest, &scales),
+        percentiles::figure(&widest, &scales),
         load::under_load(&widest),
         memory(&widest),
     ];
@@ -149,15 +149,19 @@ fn throughput(
     let at = if loaded { "connections" } else { "jobs at once" };
     let caption =
         format!("{} for each model and number of {at}, and how each cell ended", capital(unit));
-    let best = |scale: usize| {
-        let rates = lines.iter().filter_map(|line| figure(line.at(scale)?));
+    let best = |scale: usize, class: Placement| {
+        let cells = lines.iter().filter_map(|line| line.at(scale));
+        let rates = cells.filter(|cell| cell.class() == class).filter_map(figure);
         rates.map(|rate| rate.value).filter(|rate| rate.is_finite()).fold(0.0, f64::max)
     };
-    let best: Vec<f64> = scales.iter().map(|scale| best(*scale)).collect();
+    let both =
+        |scale: &usize| [Placement::Inside, Placement::Outside].map(|class| best(*scale, class));
+    let best: Vec<[f64; 2]> = scales.iter().map(both).collect();
     let table = by_scale(caption, lines, scales, |line, place| {
         let cell = line.at(scales[place]);
         let leads = cell.is_some_and(|cell| leading.iter().any(|one| std::ptr::eq(*one, cell)));
-        heat(cell, best[place], leads)
+        let class = usize::from(cell.is_some_and(|cell| cell.class() == Placement::Outside));
+        heat(cell, best[place][class], leads)
     });
     let several = lines.len() > widest.len();
     let only = if several { " Of each model the most workers; the table has all." } else { "" };
@@ -177,7 +181,7 @@ fn throughput(
     let drawn = picture.as_ref().map(|_| format!(" Bars are intervals.{bound}{crossed}{only}"));
     let drawn = drawn.unwrap_or_default();
     let caption = format!(
-        "Higher is better.{drawn} In the table shades follow the share of the best in a column; * is the best of its placement, or tied with it."
+        "Higher is better.{drawn} In the table shades follow the share of the best of its placement in a column; * is that best, or tied with it."
     );
     Figure {
         id: String::new(),
@@ -210,8 +214,13 @@ pub(super) fn figure(cell: &Cell) -> Option<Estimate> {
     cell.jobs_per_second.filter(|_| cell.state == State::Ok)
 }
 
-/// Returns a field of the heat map: the figure, shaded by its share of the column's best and marked if it leads; or the
-/// state.
+/// Returns the same if it is the model's own: neither the suite's server's nor a rate that was given.
+pub(super) fn own_figure(cell: &Cell) -> Option<Estimate> {
+    figure(cell).filter(|_| !cell.is_server_bound() && cell.has_own_rate())
+}
+
+/// Returns a field of the heat map: the figure, shaded by its share of the best of its placement and marked if it leads;
+/// or the state.
 fn heat(cell: Option<&Cell>, best: f64, leads: bool) -> Data {
     let Some(cell) = cell else { return Data::default() };
     let Some(jobs) = figure(cell) else {
@@ -245,72 +254,6 @@ fn heat(cell: Option<&Cell>, best: f64, leads: bool) -> Data {
         class: format!("heat h{step}"),
         title,
     }
-}
-
-/// Returns latency by percentile, at the greatest scale that most models have.
-fn percentiles<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option<Figure> {
-    let at = |scale: usize| -> Vec<(&Line, &Distribution)> {
-        let latency = |line: &'l Line<'a>| -> Option<(&Line, &Distribution)> {
-            let cell = line.at(scale).filter(|cell| cell.state == State::Ok)?;
-            Some((line, cell.latency.as_ref()?))
-        };
-        lines.iter().filter_map(|line| latency(line)).collect()
-    };
-    let most = scales.iter().map(|scale| at(*scale).len()).max().filter(|most| *most > 0)?;
-    let scale = scales.iter().copied().rev().find(|scale| at(*scale).len() * 2 >= most)?;
-    let of = at(scale);
-    let unread: Vec<String> = of
-        .iter()
-        .filter(|(_, latency)| latency.histogram().is_err())
-        .map(|(line, _)| line.name.clone())
-        .collect();
-    let damaged = if unread.is_empty() {
-        String::new()
-    } else {
-        format!(" Not drawn, for the histogram in the record is damaged: {}.", listed(&unread, 12))
-    };
-    let elsewhere = |line: &&&Line| {
-        let here = of.iter().any(|(one, _)| std::ptr::eq(*one, **line));
-        !here && line.measured_cells().any(|cell| cell.latency.is_some())
-    };
-    let without: Vec<String> =
-        lines.iter().filter(elsewhere).map(|line| line.name.clone()).collect();
-    let mut table = Table::new(
-        format!("Latency at {} at once", count(scale)),
-        "model | jobs | p50 | p90 | p99 | p99.9 | max | service time p99 | sleep late p50",
-    );
-    for (line, latency) in &of {
-        let ns = |ns: u64| Data::of(nanoseconds(ns as f64));
-        let known = |of: Option<u64>| of.map_or_else(Data::default, ns);
-        let cell = line.at(scale);
-        let service = cell.and_then(|cell| cell.service_time.as_ref());
-        let late = cell.and_then(|cell| cell.timer_lateness.as_ref());
-        table.rows.push(vec![
-            line.name.clone().into(),
-            count(latency.count as usize).into(),
-            with_interval(cell.and_then(|cell| cell.latency_ns_p50), &nanoseconds),
-            known(latency.p90()),
-            with_interval(cell.and_then(|cell| cell.latency_ns_p99), &nanoseconds),
-            known(latency.p999()),
-            ns(latency.ns_max),
-            known(service.and_then(Distribution::p99)),
-            late.map_or_else(Data::default, |of| ns(of.ns_p50)),
-        ]);
-    }
-    Some(Figure {
-        title: format!("Latency by percentile, {} at once", count(scale)),
-        kind: "latency",
-        picture: Some(Picture::Plot(charts::percentiles(&of))),
-        caption: format!(
-            "Lower is better. Latency counts from when a job was due, not from when a worker came to it: what waits in a \
-             queue is charged for it. The axis stretches towards 100 %, so that the tail can be seen. Lines are of all \
-             trials together; p50 and p99 in the table are the means of the trials', with their intervals. A percentile \
-             takes 10 latencies beyond it.{}{damaged}",
-            left_out(&without)
-        ),
-        table,
-        ..Figure::default()
-    })
 }
 
 /// Returns whether there is a line to draw: a single point, far from the ends of its axis, says less than the table.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{in_order, series, several_workers, word};
 use crate::{
-    output::{count, counted, listed, long_ns, noun, percent},
+    output::{count, counted, listed, long_ns, long_ns_f64, noun, percent},
     record::{Cell, State},
     stats::Mode,
 };
@@ -147,7 +147,7 @@ const MOST_LISTED: usize = 3;
 
 /// Formats two modes, such as `1.20 ms (40 %) or 3.40 ms (60 %)`.
 pub(in crate::report) fn both_modes(modes: &[Mode; 2]) -> String {
-    let mode = |mode: &Mode| format!("{} ({})", long_ns(mode.ns as u64), percent(mode.share));
+    let mode = |mode: &Mode| format!("{} ({})", long_ns_f64(mode.ns), percent(mode.share));
     modes.each_ref().map(mode).join(" or ")
 }
 

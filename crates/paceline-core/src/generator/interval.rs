@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::mpsc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Loaded;
+use super::{Loaded, loaded::LATE_NS};
 use crate::histogram::{Distribution, Histogram};
 
 /// The results of the requests of an interval.
@@ -29,6 +29,9 @@ pub struct Interval {
     pub late_starts: u64,
     /// From the intended start of each answered request to its answer.
     pub latency: Option<Distribution>,
+    /// From the intended start of each request until the generator reached it. `None` in the closed loop.
+    #[serde(default)]
+    pub schedule_error: Option<Distribution>,
 }
 
 impl Interval {
@@ -65,6 +68,11 @@ pub fn sum_mismatch(intervals: &[Interval], loaded: &Loaded) -> Option<String> {
             sum(|one| one.latency.as_ref().map_or(0, |times| times.count)),
             loaded.latency.count,
         ),
+        (
+            "schedule errors",
+            sum(|one| one.schedule_error.as_ref().map_or(0, |times| times.count)),
+            loaded.schedule_error.as_ref().map_or(0, |times| times.count),
+        ),
         ("nanoseconds", sum(|one| one.lasts_ns), loaded.elapsed_ns),
     ]
     .into_iter()
@@ -82,13 +90,18 @@ pub(super) struct Counted {
     /// Its requests that are neither answered nor failed.
     under_way: u64,
     latency: Histogram,
+    schedule_error: Histogram,
 }
 
 impl Counted {
     /// Computes its figures.
     pub(super) fn figures(mut self) -> Interval {
         self.counts.errors = self.counts.offered - self.latency.count();
-        Interval { latency: self.latency.distribution(), ..self.counts }
+        Interval {
+            latency: self.latency.distribution(),
+            schedule_error: self.schedule_error.distribution(),
+            ..self.counts
+        }
     }
 }
 
@@ -121,17 +134,10 @@ impl Intervals {
             let start = (self.over + self.open.len() as u64) * self.length_ns;
             let lasts_ns = self.length_ns.min(self.end_ns - self.start_ns - start);
             self.open.push_back(Counted {
-                counts: Interval {
-                    start_ns: start,
-                    lasts_ns,
-                    offered: 0,
-                    answered: 0,
-                    errors: 0,
-                    late_starts: 0,
-                    latency: None,
-                },
+                counts: Interval { start_ns: start, lasts_ns, ..Interval::default() },
                 under_way: 0,
                 latency: Histogram::default(),
+                schedule_error: Histogram::default(),
             });
         }
         &mut self.open[place]
@@ -141,13 +147,17 @@ impl Intervals {
         (self.start_ns..self.end_ns).contains(&moment)
     }
 
-    /// Counts a request of the window with its intended start at `intended`.
-    pub(super) fn arrive(&mut self, intended: u64, is_late: bool) {
+    /// Counts a request of the window with its intended start at `intended`, which the generator reached `late_ns`
+    /// later; `None` without a schedule.
+    pub(super) fn arrive(&mut self, intended: u64, late_ns: Option<u64>) {
         if self.has(intended) {
             let of = self.at(intended);
             of.under_way += 1;
             of.counts.offered += 1;
-            of.counts.late_starts += u64::from(is_late);
+            if let Some(late_ns) = late_ns {
+                of.counts.late_starts += u64::from(late_ns > LATE_NS);
+                of.schedule_error.record(late_ns);
+            }
         }
     }
 
@@ -253,6 +263,10 @@ mod tests {
                 let all = (0..).zip(intervals.iter().filter_map(|one| one.latency.as_ref()));
                 let merged = Distribution::merged("it", all).unwrap().unwrap();
                 assert_eq!(merged.histogram(), loaded.latency.histogram(), "{name}");
+                let all = (0..).zip(intervals.iter().filter_map(|one| one.schedule_error.as_ref()));
+                let merged = Distribution::merged("it", all).unwrap().unwrap();
+                let whole = loaded.schedule_error.unwrap();
+                assert_eq!(merged.histogram(), whole.histogram(), "{name}");
             }
         }
     }
@@ -277,8 +291,8 @@ mod tests {
     fn an_interval_is_given_away_once_its_last_request_is_over_and_not_before() {
         let (give, over) = mpsc::channel();
         let mut intervals = Intervals::new((0, 300 * MS), 100 * MS, give);
-        intervals.arrive(10 * MS, false);
-        intervals.arrive(110 * MS, true);
+        intervals.arrive(10 * MS, Some(LATE_NS));
+        intervals.arrive(110 * MS, Some(LATE_NS + 1));
         intervals.end(110 * MS, 120 * MS, true);
         intervals.look(250 * MS);
         assert!(over.try_recv().is_err());
@@ -287,6 +301,7 @@ mod tests {
         let two: Vec<Interval> = over.try_iter().map(Counted::figures).collect();
         assert_eq!([two[0].offered, two[0].answered, two[0].late_starts], [1, 0, 0]);
         assert_eq!([two[1].offered, two[1].answered, two[1].late_starts], [1, 1, 1]);
+        assert!(two[1].schedule_error.as_ref().unwrap().ns_max > LATE_NS);
         assert_eq!(two.len(), 2);
         intervals.finish();
         let last = over.try_iter().map(Counted::figures).next().unwrap();
@@ -301,6 +316,7 @@ mod tests {
             ("answers", |one| one.answered += 1),
             ("late starts", |one| one.late_starts += 1),
             ("latencies", |one| one.latency = None),
+            ("schedule errors", |one| one.schedule_error = None),
             ("nanoseconds", |one| one.lasts_ns += 1),
         ] {
             let mut spoiled = intervals.clone();

@@ -121,11 +121,12 @@ impl Loaded {
             && self.late_starts >= LEAST_LATE_STARTS
         {
             let (late, starts) = (self.late_starts, self.offered);
-            let seen = error.ns_p99 as f64 / 1e6;
             let most = MOST_SCHEDULE_ERROR_NS as f64 / 1e6;
+            let tail = error.p99().map_or_else(String::new, |ns| {
+                format!("; the 99th percentile is {:.2} ms", ns as f64 / 1e6)
+            });
             return Some(format!(
-                "{LATE}: {late} of {starts} starts were over {most} ms late, the limit is 1 %; the 99th \
-                 percentile is {seen:.2} ms"
+                "{LATE}: {late} of {starts} starts were over {most} ms late, the limit is 1 %{tail}"
             ));
         }
         let [used, most] = [self.generator_cpu_share, MOST_CPU_SHARE].map(|share| share * 100.0);

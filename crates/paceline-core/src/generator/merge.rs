@@ -90,6 +90,8 @@ pub(super) fn interval(each: &[Interval]) -> Result<Interval, String> {
     }
     let latencies = each.iter().map(|one| one.latency.as_ref());
     sum.latency = merged("the latency of an interval", latencies)?;
+    let late = each.iter().map(|one| one.schedule_error.as_ref());
+    sum.schedule_error = merged("the schedule error of an interval", late)?;
     Ok(sum)
 }
 
@@ -228,6 +230,7 @@ mod tests {
                 errors: 1,
                 late_starts: 2,
                 latency: latency.distribution(),
+                schedule_error: latency.distribution(),
             }
         };
         let all = [of(1..100), of(0..0), of(100..250)];

@@ -127,7 +127,7 @@ impl Tally {
                 times.record(late);
             }
             if let Some(intervals) = &mut self.intervals {
-                intervals.arrive(intended, late > LATE_NS);
+                intervals.arrive(intended, self.schedule_error.is_some().then_some(late));
             }
         }
     }

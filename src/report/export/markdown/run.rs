@@ -2,7 +2,7 @@
 
 use super::{
     super::super::{
-        load::{BY_URL, of_url, shown as shown_metric},
+        load::{BY_URL, LATE, has_late_url, late_remark, of_url, shown as shown_metric},
         table::{
             by_state, figure, in_order, marks, ranked, series, several_workers, summary, word,
         },
@@ -74,6 +74,7 @@ fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
     }
     let left = by_scale(page, &batches) + by_load(page, &loads);
     nodes(page, &loads);
+    late(page, &loads);
     by_url(page, &loads);
     reasons(page, cells);
     page.always("\n</details>");
@@ -158,18 +159,28 @@ fn nodes(page: &mut Page, cells: &[&Cell]) {
     }
 }
 
+/// Adds a line for each server with latencies that are mostly the generator's lateness.
+fn late(page: &mut Page, cells: &[&Cell]) {
+    for cell in cells {
+        if let Some(late) = late_remark(cell) {
+            page.line(&format!("\n{}: {}.", code(&cut(&cell.server_name(), NAME)), escaped(&late)));
+        }
+    }
+}
+
 /// Adds a row for each URL that was requested by weight. Rows without room are counted.
 fn by_url(page: &mut Page, cells: &[&Cell]) {
     let with = cells.iter().filter(|cell| cell.state == State::Ok);
-    let urls: Vec<&UrlFigures> =
-        with.filter_map(|cell| cell.load.as_ref()).flat_map(|load| &load.by_url).collect();
+    let loads: Vec<&LoadFigures> = with.filter_map(|cell| cell.load.as_ref()).collect();
+    let urls: Vec<(&UrlFigures, &LoadFigures)> =
+        loads.iter().flat_map(|load| load.by_url.iter().map(move |url| (url, *load))).collect();
     let names = columns(BY_URL);
     let head = format!("\n| {} |\n|---|{}", names.join(" | "), "---:|".repeat(names.len() - 1));
     if urls.is_empty() || !page.line(&head) {
         return;
     }
-    for (at, url) in urls.iter().enumerate() {
-        let mut fields = of_url(url);
+    for (at, (url, load)) in urls.iter().enumerate() {
+        let mut fields = of_url(url, load);
         fields[0] = cut(&fields[0], NAME);
         if !page.row(&fields.iter().map(|field| escaped(field)).collect::<Vec<_>>()) {
             let left = urls.len() - at;
@@ -180,6 +191,9 @@ fn by_url(page: &mut Page, cells: &[&Cell]) {
             ));
             return;
         }
+    }
+    if loads.iter().any(|load| has_late_url(load)) {
+        page.line(&format!("\n{}.", escaped(LATE)));
     }
 }
 

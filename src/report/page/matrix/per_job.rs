@@ -35,7 +35,7 @@ pub(super) fn field(lines: &[models::Line], apart: bool) -> Field {
     let too_little =
         if lines.iter().any(several) { "too little to tell" } else { "one scale only" };
     let measured = cells().any(|cell| cell.state == State::Ok);
-    let why = if measured { too_little.to_owned() } else { why(cells(), too_little) };
+    let why = if measured { too_little.to_owned() } else { why(cells(), |_| too_little) };
     Field { class: "none", why, ..Field::default() }
 }
 

@@ -27,7 +27,7 @@ fn cell(model: &str, placement: Placement, rate: f64) -> Cell {
 }
 
 /// Returns each line as text: its class, figure, note and models.
-fn read(by: RankedBy, cells: &[Cell]) -> Vec<String> {
+fn read(by: By, cells: &[Cell]) -> Vec<String> {
     let cells: Vec<&Cell> = cells.iter().collect();
     lines(&field(by, &models::lines(&cells), 10, true))
 }
@@ -60,8 +60,8 @@ fn four() -> Vec<Cell> {
 
 #[test]
 fn each_placement_has_a_best_of_its_own_with_its_ties() {
-    assert_eq!(read(RankedBy::Throughput, &four()), ["in 100 tokio,smol", "out 500 threads"]);
-    assert_eq!(read(RankedBy::Cpu, &four()), ["in 99.0 ns smol,tokio", "out 50.0 ns compio"]);
+    assert_eq!(read(RATE, &four()), ["in 100 tokio,smol", "out 500 threads"]);
+    assert_eq!(read(CPU, &four()), ["in 99.0 ns smol,tokio", "out 50.0 ns compio"]);
 }
 
 #[test]
@@ -70,17 +70,17 @@ fn who_is_best_is_not_said_where_a_model_lacks_the_figures_of_single_trials() {
     // Two others could be compared, but the first might be the best.
     cells.push(cell("rayon", Placement::Inside, 90.0));
     cells[0].per_trial.cpu_ns_per_job.clear();
-    assert_eq!(read(RankedBy::Cpu, &cells), ["in from 90.0 ns not ranked ", "out 50.0 ns compio"]);
+    assert_eq!(read(CPU, &cells), ["in from 90.0 ns not ranked ", "out 50.0 ns compio"]);
     for cell in &mut cells {
         cell.per_trial.jobs_per_second.truncate(2);
     }
     let up_to = ["in up to 100 not ranked ", "out up to 500 not ranked "];
-    assert_eq!(read(RankedBy::Throughput, &cells), up_to);
+    assert_eq!(read(RATE, &cells), up_to);
 }
 
 #[test]
 fn a_model_with_nothing_to_compare_it_with_is_alone_and_not_the_best() {
-    assert_eq!(read(RankedBy::Throughput, &four()[..1]), ["in 100 alone tokio"]);
+    assert_eq!(read(RATE, &four()[..1]), ["in 100 alone tokio"]);
 }
 
 #[test]
@@ -90,8 +90,8 @@ fn what_was_not_measured_says_why() {
         cell.state = State::Skipped;
     }
     cells[3].state = State::Refused;
-    assert_eq!(read(RankedBy::Throughput, &cells), ["over budget, refused"]);
-    assert_eq!(read(RankedBy::Throughput, &[]), [""; 0]);
+    assert_eq!(read(RATE, &cells), ["over budget, refused"]);
+    assert_eq!(read(RATE, &[]), [""; 0]);
     let mut recorded = run("rounds");
     let matrix = |run: &Run| {
         Matrix::of(run, "m", &[("echo", "w".into(), cells.iter().collect())]).render().unwrap()

@@ -206,14 +206,15 @@ fn the_generators_share_of_a_cpu_is_that_between_the_two_looks() {
 #[test]
 fn a_limit_is_passed_beyond_it_and_not_at_it() {
     let fine = tallied(|_| false);
-    let limit = |ns_p99: u64| {
+    let limit = |ns_p99: u64, count: u64| {
         let mut late = Loaded { late_starts: 100, ..fine.clone() };
-        late.schedule_error.as_mut().unwrap().ns_p99 = ns_p99;
+        let error = late.schedule_error.as_mut().unwrap();
+        (error.ns_p99, error.count) = (ns_p99, count);
         late.saturated()
     };
-    assert_eq!(limit(MS), None);
-    assert!(limit(MS + 1).is_some());
-    assert!(limit(2_500_000).unwrap().ends_with("the 99th percentile is 2.50 ms"));
+    assert_eq!(limit(MS, 999), None);
+    assert!(limit(MS + 1, 999).unwrap().ends_with("over 1 ms late, the limit is 1 %"));
+    assert!(limit(2_500_000, 1_000).unwrap().ends_with("; the 99th percentile is 2.50 ms"));
     let busy = |generator_cpu_share| Loaded { generator_cpu_share, ..fine.clone() }.saturated();
     assert_eq!((busy(0.95), busy(0.951).is_some()), (None, true));
     // A closed loop that gets no CPU is late for nothing; an open one would be late.
