@@ -55,24 +55,37 @@ const RESULTS: &str = "Results";
 
 /// Groups the options of every command, and adds examples below them.
 pub(super) fn with_help(mut command: Command) -> Command {
-    for (name, examples) in EXAMPLES {
+    for (path, examples) in EXAMPLES {
         let lines = examples.iter().map(|(line, what)| format!("\n  {line}\n      {what}"));
         let text = format!("Examples:{}", lines.collect::<String>());
-        command = command.mut_subcommand(*name, |of| {
-            let grouped = of.mut_args(|arg| {
-                if arg.is_positional() {
-                    return arg;
-                }
-                let id = arg.get_id().as_str().to_owned();
-                // The parser of the value then explains why -1s is wrong.
-                let takes_numbers = NUMBERS.contains(&&*id);
-                let arg = if takes_numbers { arg.allow_hyphen_values(true) } else { arg };
-                arg.help_heading(heading(&id))
-            });
-            grouped.after_help(text)
-        });
+        let path: Vec<&str> = path.split_whitespace().collect();
+        command = at(command, &path, &|of| grouped(of).after_help(text.clone()));
     }
     command
+}
+
+/// Changes the command at `path` below `command`.
+fn at(command: Command, path: &[&str], change: &dyn Fn(Command) -> Command) -> Command {
+    match path {
+        [] => change(command),
+        [first, rest @ ..] => command.mut_subcommand(first, |of| at(of, rest, change)),
+    }
+}
+
+/// Groups the options of a command, unless they are few.
+fn grouped(command: Command) -> Command {
+    const FEW: usize = 3;
+    let options = command.get_arguments().filter(|arg| !arg.is_positional()).count();
+    command.mut_args(|arg| {
+        if arg.is_positional() {
+            return arg;
+        }
+        let id = arg.get_id().as_str().to_owned();
+        // The parser of the value then explains why -1s is wrong.
+        let takes_numbers = NUMBERS.contains(&&*id);
+        let arg = if takes_numbers { arg.allow_hyphen_values(true) } else { arg };
+        if options > FEW { arg.help_heading(heading(&id)) } else { arg }
+    })
 }
 
 /// Options whose value is a number or a time.
@@ -93,16 +106,25 @@ fn heading(option: &str) -> &'static str {
     match option {
         "model" | "scale" | "workers" | "filter" | "metric" | "kind" | "base" | "head"
         | "bench" | "package" | "chart" | "agreement" | "any_machine" | "method" | "header"
-        | "body" | "urls" | "against" => WHAT,
-        "format" | "out" | "output" | "all" | "export" | "strict" | "ndjson" | "fail_if" => RESULTS,
+        | "body" | "urls" | "against" | "server" | "generator" => WHAT,
+        "format" | "out" | "output" | "all" | "export" | "strict" | "ndjson" | "fail_if"
+        | "results" | "partial" => RESULTS,
         _ => HOW,
     }
 }
 
-/// The examples of each command: the line, and what it does.
+/// The examples of each command, by its path: the line, and what it does.
 type Examples = &'static [(&'static str, &'static [(&'static str, &'static str); 3])];
 
 const EXAMPLES: Examples = &[
+    (
+        "",
+        &[
+            ("paceline doctor", "is this machine fit to measure on?"),
+            ("paceline run echo --model tokio,smol --scale 100", "compares two models"),
+            ("paceline advise job.toml", "which model suits your job?"),
+        ],
+    ),
     (
         "models",
         &[
@@ -184,7 +206,105 @@ const EXAMPLES: Examples = &[
                 "plans, measures and collects here, in blocks that can be stopped and resumed",
             ),
             ("paceline cluster plan echo sleep --out matrix", "writes a plan for other nodes"),
-            ("paceline cluster submit matrix --engine slurm", "hands its blocks to Slurm"),
+            ("paceline cluster submit matrix --engine slurm", "submits its blocks to Slurm"),
+        ],
+    ),
+    (
+        "cluster plan",
+        &[
+            ("paceline cluster plan echo cpu --trials 8 --out plan", "two workloads"),
+            (
+                "paceline cluster plan --model tokio,smol --budget 5m --out plan",
+                "the core workloads on two models, each block within 5 minutes",
+            ),
+            (
+                "paceline cluster plan serve-plain --model tokio --rate 1000 --connections 64 --server n1=10.0.0.1 \
+                 --generator n2=10.0.0.2 --out plan",
+                "a server on one node, put under load from another",
+            ),
+        ],
+    ),
+    (
+        "cluster submit",
+        &[
+            (
+                "paceline cluster submit plan --engine slurm --set options=--partition=batch",
+                "as an array of jobs",
+            ),
+            ("paceline cluster submit plan --engine ssh --set hosts=box1,box2", "to two machines"),
+            ("paceline cluster submit plan", "again: blocks without a result, to the same engine"),
+        ],
+    ),
+    (
+        "cluster status",
+        &[
+            ("paceline cluster status plan", "the state of each block"),
+            ("paceline cluster status plan --wait", "waits; exits with 3 if a result is missing"),
+            ("paceline cluster status plan --format json", "the same for other programs"),
+        ],
+    ),
+    (
+        "cluster collect",
+        &[
+            ("paceline cluster collect plan", "makes a record in the folder results"),
+            ("paceline cluster collect plan --partial", "also if blocks have no result"),
+            ("paceline cluster collect plan --any-machine", "one record of all kinds of machines"),
+        ],
+    ),
+    (
+        "cluster cancel",
+        &[
+            ("paceline cluster cancel plan", "ends what waits or runs"),
+            (
+                "paceline cluster cancel plan && paceline cluster collect plan --partial",
+                "and records the blocks that are done",
+            ),
+            (
+                "paceline cluster cancel plan && paceline cluster submit plan",
+                "and begins again with the blocks that are not",
+            ),
+        ],
+    ),
+    (
+        "cluster run",
+        &[
+            (
+                "paceline cluster run echo --scale 100 --engine local --out matrix",
+                "on this machine, in blocks that can be stopped and resumed",
+            ),
+            (
+                "paceline cluster run echo cpu --engine slurm --set options=--partition=batch --out matrix",
+                "two workloads with Slurm",
+            ),
+            (
+                "paceline cluster run --trials 8 --engine ssh --set hosts=box1,box2 --out matrix",
+                "the core workloads on two machines",
+            ),
+        ],
+    ),
+    (
+        "cluster work",
+        &[
+            ("paceline cluster work plan 0000", "the first block"),
+            ("paceline cluster work plan 0000 --node box1", "as the node box1 of the plan"),
+            ("PACELINE_NODE_NAME=box1 paceline cluster work plan 0000", "the same"),
+        ],
+    ),
+    (
+        "cluster manifest",
+        &[
+            (
+                "paceline cluster manifest plan --image registry.example/paceline:1",
+                "prints the manifest",
+            ),
+            (
+                "paceline cluster manifest plan --image registry.example/paceline:1 --cpus 4",
+                "with 4 CPUs for each pod",
+            ),
+            (
+                "paceline cluster manifest plan --image registry.example/paceline:1 | kubectl apply -f -",
+                "starts it",
+            ),
         ],
     ),
     (
@@ -258,7 +378,7 @@ const EXAMPLES: Examples = &[
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::FromArgMatches;
 
     use super::*;
     use crate::cli::{Arguments, Command as Asked, order};
@@ -269,15 +389,26 @@ mod tests {
         words.take_while(|word| !["|", "&&", ">"].contains(word)).collect()
     }
 
+    /// Returns the paths of all commands below `of`, such as `cluster plan`.
+    fn paths(of: &Command, above: &str) -> Vec<String> {
+        let below = of.get_subcommands().flat_map(|of| {
+            let path = format!("{above} {}", of.get_name()).trim_start().to_owned();
+            let below = paths(of, &path);
+            std::iter::once(path).chain(below)
+        });
+        below.collect()
+    }
+
     #[test]
     fn every_command_has_three_examples_that_parse_and_name_what_there_is() {
-        for of in command().get_subcommands() {
-            let name = of.get_name();
-            let (_, examples) = EXAMPLES.iter().find(|(command, _)| *command == name).unwrap();
+        for path in std::iter::once(String::new()).chain(paths(&command(), "")) {
+            let found = EXAMPLES.iter().find(|(command, _)| *command == path);
+            let (_, examples) = found.unwrap_or_else(|| panic!("{path} has no examples"));
             for (line, _) in *examples {
-                let parsed = Arguments::try_parse_from(words(line));
+                let parsed = command().try_get_matches_from(words(line));
+                let parsed = parsed.and_then(|matches| Arguments::from_arg_matches(&matches));
                 let parsed = parsed.unwrap_or_else(|error| panic!("{line}: {error}"));
-                assert_eq!(words(line)[1], name, "{line}");
+                assert!(words(line)[1..].join(" ").starts_with(&path), "{line}");
                 // job.toml stands for the reader's own file.
                 let checked = match &parsed.command {
                     _ if line.contains("job.toml") => Ok(()),
