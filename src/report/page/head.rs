@@ -62,6 +62,10 @@ pub(super) fn lead(sources: &Sources<'_>) -> String {
     if sources.records.is_empty() {
         return "The same jobs, a number only where every receipt was right.".into();
     }
+    // Nothing is known beforehand of what a user's own server answers.
+    if sources.records.iter().all(|record| record.run.models.is_empty()) {
+        return format!("{}.", summary(&cells));
+    }
     format!(
         "{}. The same jobs on every concurrency model, and a number only where every receipt was right.",
         summary(&cells)
