@@ -45,7 +45,7 @@ use paceline_core::{
     workloads,
 };
 
-/// The same jobs on every concurrency model, each number with a verified receipt.
+/// Run the same jobs on many concurrency models, and show which is fastest, up to how many jobs at once.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {

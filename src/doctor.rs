@@ -133,9 +133,9 @@ impl Verdict {
             |judgement| findings.iter().filter(|finding| finding.judgement == judgement).count();
         let (fair, bad) = (count(Judgement::Fair), count(Judgement::Bad));
         let sentence = match (bad, fair) {
-            (0, 0) => "this machine is fit to measure.",
-            (0, _) => "this machine is fit to measure; bear in mind what is fair.",
-            _ => "this machine is not fit to measure before what is bad is mended.",
+            (0, 0) => "this machine is fit to measure on.",
+            (0, _) => "this machine is fit to measure on; keep in mind what is fair.",
+            _ => "this machine is not fit to measure on: first mend what is bad.",
         };
         Verdict {
             good: count(Judgement::Good),
@@ -222,7 +222,7 @@ mod tests {
         let good = finding("a", Judgement::Good);
         assert_eq!(good.advice, "", "good needs no advice");
         let fair = Diagnosis::of(vec![good.clone(), finding("b", Judgement::Fair)]);
-        assert!(fair.verdict.fit && fair.verdict.sentence.contains("bear in mind"));
+        assert!(fair.verdict.fit && fair.verdict.sentence.contains("keep in mind"));
         let bad = Diagnosis::of(vec![good, finding("c", Judgement::Bad)]);
         assert!(!bad.verdict.fit && bad.verdict.sentence.contains("not fit"));
         assert_eq!((bad.verdict.good, bad.verdict.fair, bad.verdict.bad), (1, 0, 1));

@@ -72,8 +72,11 @@ impl Session {
     pub fn refusal(&self, cell: &Planned<'_>) -> Option<String> {
         let workers = cell.workers.unwrap_or(1);
         if !self.cpus.is_empty() && workers > self.cpus.len() {
-            let has = self.cpus.len();
-            return Some(format!("pinning needs a CPU for each of {workers} workers, has {has}"));
+            return Some(format!(
+                "--pin needs a CPU for each of {}, has {}: give fewer --workers, or leave --pin out",
+                counted(workers, "worker"),
+                count(self.cpus.len())
+            ));
         }
         let model = self.models.iter().find(|model| model.name == cell.entry.info.name);
         cell.refusal(&self.limits, model.and_then(|model| model.reason.as_ref()))
@@ -220,9 +223,9 @@ impl Session {
         match (before.dropped, after.dropped) {
             (Some(before), Some(after)) if after > before => {
                 Err(HostError::Fault(Fault::Invalid(format!(
-                    "{} connections were dropped before the echo server accepted them, and came again a second \
-                     later; see net.core.somaxconn, and whether another program listens under load",
-                    after - before
+                    "the queue of the echo server was full, and {} came again a second later: raise its limit (sysctl -w \
+                     net.core.somaxconn=4096), and end other programs that accept connections",
+                    counted((after - before) as usize, "connection")
                 ))))
             }
             _ => Ok((

@@ -73,6 +73,11 @@ fn benchmarks_are_listed_and_nothing_is_measured() {
     assert!(!folder.path().join("results").exists());
     let refused = suite(folder.path(), &["--quick"], &[]).output().unwrap();
     printed(&refused, 2);
+    // As nextest asks, which takes every line for a name.
+    for ignored in [&["--list", "--format", "terse", "--ignored"][..], &["--ignored"]] {
+        let nothing = suite(folder.path(), ignored, &[]).output().unwrap();
+        assert_eq!(printed(&nothing, 0), "", "{ignored:?}");
+    }
 }
 
 /// The hosts that `parent` has now.

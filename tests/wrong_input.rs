@@ -167,6 +167,10 @@ completions => <SHELL> [possible values: bash
 init => <WHAT> [possible values: gate]; see paceline init --help
 run echo --format xml => [possible values: table, json]; see paceline run --help
 cluster status plan --format xml => see paceline cluster status --help
+cluster plan echo --out p --trials 0 => --trials 0: the number of trials must be at least 1
+cluster plan echo --out p --seed -1 => --seed -1: a seed is a whole number
+cluster plan echo --out p --server a=10.0.0.1 --generator b=10.0.0.2 --rate 5 --port 80 => --port 80: the port must be at least 1 024
+cluster manifest p --image x --cpus 0 => --cpus 0: the CPUs of a pod must be at least 1
 report records/lost => records/lost is no whole record: it has cells.jsonl, but not one of run.json
 compare records/claimed records/claimed => records/claimed is a record of another kind: name one
 "#;

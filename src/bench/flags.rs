@@ -28,13 +28,10 @@ pub(super) const WITH_VALUE: [&str; 22] = [
 
 /// criterion's options for what this suite does not do, each with the alternative.
 const REFUSED: [(&str, &str); 4] = [
-    ("--quick", "it takes its samples in one process: PACELINE_PROFILE=quick is short"),
-    ("--profile-time", "cells run in processes of their own: profile one with paceline run"),
-    (
-        "--load-baseline",
-        "every benchmark is measured: paceline compare puts two records side by side",
-    ),
-    ("--warm-up-time", "every process warms up as long as its cell needs"),
+    ("--quick", "use PACELINE_PROFILE=quick for a short run"),
+    ("--profile-time", "each trial has a process of its own: profile those of paceline run"),
+    ("--load-baseline", "every benchmark is measured: compare two records with paceline compare"),
+    ("--warm-up-time", "each process warms up for as long as its cell needs: leave it out"),
 ];
 
 /// Returns the value of criterion's option `name`, as `--name value` or `--name=value`.
@@ -51,7 +48,7 @@ pub(super) fn refuse(arguments: &[String]) -> Result<(), String> {
     for (name, why) in REFUSED {
         if arguments.iter().any(|argument| argument == name) || value_of(arguments, name).is_some()
         {
-            return Err(format!("{name} cannot be honoured: {why}"));
+            return Err(format!("{name} is not supported: {why}"));
         }
     }
     Ok(())
@@ -60,6 +57,7 @@ pub(super) fn refuse(arguments: &[String]) -> Result<(), String> {
 /// Returns the value of `name`, a number of at least `least`, if given.
 pub(super) fn number(arguments: &[String], name: &str, least: f64) -> Result<Option<f64>, String> {
     let Some(text) = value_of(arguments, name) else { return Ok(None) };
-    let read = text.parse::<f64>().ok().filter(|number| (least..=86_400.0).contains(number));
-    read.map(Some).ok_or(format!("{name} is a number of at least {least}, not {text}"))
+    const MOST: f64 = 86_400.0;
+    let read = text.parse::<f64>().ok().filter(|number| (least..=MOST).contains(number));
+    read.map(Some).ok_or(format!("{name} is a number from {least} to {MOST}, not {text}"))
 }

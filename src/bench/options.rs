@@ -172,7 +172,7 @@ impl Options {
             None => fresh_seed(),
             Some(text) => text
                 .parse()
-                .map_err(|_| format!("PACELINE_SEED is a whole number, not {text:?}"))?,
+                .map_err(|_| format!("PACELINE_SEED is a number from 0 to {}, not {text:?}", u64::MAX))?,
         };
         let test = has("--test") || !has("--bench");
         let verbose = has("--verbose") || has("-v");
@@ -218,6 +218,11 @@ impl Options {
                 (taken, left.iter().map(name).collect())
             }
         }
+    }
+
+    /// Returns whether only ignored benchmarks are asked for: there are none.
+    pub fn is_of_ignored(&self) -> bool {
+        matches!(self.filter, Filter::None)
     }
 
     /// Returns whether the filter has this model's name as a word, with or without regex escapes.
@@ -348,5 +353,7 @@ mod tests {
             let error = read(&[&["--bench"], wrong].concat(), &[]).err().unwrap();
             assert!(error.starts_with(wrong[0].split('=').next().unwrap()), "{error}");
         }
+        let many = read(&["--bench", "--sample-size=100000"], &[]).err().unwrap();
+        assert!(many.contains("from 10 to 86400, not 100000"), "{many}");
     }
 }

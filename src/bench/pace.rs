@@ -101,8 +101,8 @@ impl Pace {
         let batch = long(cost.batch);
         let by = if seen { "warmed up" } else { "predicted" };
         format!(
-            "{by}: {processes} with batches of {batch} take {needed}, and with all that goes before it \
-             that is more than the {left} left"
+            "{by}: {processes} with batches of {batch} take {needed}; the budget has {left} left, for the cells before it \
+             too"
         )
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::pace::{Cost, FEWEST, patience};
 use crate::{
+    output::counted,
     plan::Planned,
     record::{Cell, Estimate, State, Trial},
     run::whole,
@@ -101,7 +102,8 @@ pub(super) fn cell(
     if !few || cell.state != State::Ok {
         return cell;
     }
-    let reason = format!("{count} of its processes have ended, {FEWEST} are needed: {why}");
+    let ended = counted(count, "process");
+    let reason = format!("{ended} of it ended, {FEWEST} are needed: {why}");
     Cell {
         state: State::Skipped,
         reason: Some(reason),

@@ -47,10 +47,17 @@ fn run() -> Result<u8, CliError> {
     if options.list {
         let lines: Vec<String> =
             cells.iter().map(|cell| format!("{}: benchmark", cell.name())).collect();
-        say(&lines.join("\n"))?;
+        // An empty line would be a name to test runners.
+        if !lines.is_empty() {
+            say(&lines.join("\n"))?;
+        }
         if let Some(line) = &left_out {
             print_note(line);
         }
+        return Ok(0);
+    }
+    if options.is_of_ignored() {
+        print_note("no benchmark is ignored, so --ignored runs none");
         return Ok(0);
     }
     if cells.is_empty() {

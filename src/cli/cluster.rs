@@ -34,7 +34,8 @@ pub(super) fn run(command: &ClusterCommand) -> Result<u8, CliError> {
     match command {
         ClusterCommand::Plan(asked) => {
             let plan = planned(asked)?;
-            said_plan(&plan)
+            let dir = plan.dir.display();
+            say(&format!("{}: submit with paceline cluster submit {dir}", described(&plan)))
         }
         ClusterCommand::Submit(asked) => {
             let plan = read(&asked.folder)?;
@@ -76,17 +77,15 @@ fn fault(fault: Fault) -> CliError {
     }
 }
 
-fn said_plan(plan: &PlanFolder) -> Result<u8, CliError> {
+/// Returns what was planned, and where.
+fn described(plan: &PlanFolder) -> String {
     let (blocks, models) = (plan.plan.blocks.len(), plan.models.len());
     let (blocks, models) = (counted(blocks, "block"), counted(models, "model"));
     let what = match plan.plan.load.as_ref().and_then(|load| load.url.as_ref()) {
         Some(url) => format!("{blocks} on {url}"),
         None => format!("{blocks} of {models} each"),
     };
-    say(&format!(
-        "planned {what} in {}: hand over with paceline cluster submit",
-        plan.dir.display()
-    ))
+    format!("planned {what} in {}", plan.dir.display())
 }
 
 fn engine(asked: &EngineArguments, is_load: bool) -> Result<Option<Engine>, CliError> {
@@ -322,7 +321,7 @@ fn whole(asked: &WholeArguments) -> Result<u8, CliError> {
     };
     check_kinds(&asked.how, asked.plan.load.server.is_some())?;
     let plan = planned(&asked.plan)?;
-    said_plan(&plan)?;
+    say(&described(&plan))?;
     interrupt::watch().map_err(|error| internal(error.to_string()))?;
     let mut engine = Some(engine);
     let again = |state| matches!(state, BlockState::Planned | BlockState::Lost);

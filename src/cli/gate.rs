@@ -7,7 +7,7 @@ mod sides;
 use std::{fs, path::Path, time::Duration};
 
 pub(super) use arguments::GateArguments;
-pub(super) use sides::{BUILT_ONLY, NO_COUNTERS, Sides, check_counters};
+pub(super) use sides::{BUILT_ONLY, NO_COUNTERS, Sides, check_counters, working_folder};
 use sides::{build, build_sides, check_budget, resolve_sides};
 
 use super::{

@@ -1,5 +1,7 @@
 //! Adds groups and examples to the help of commands; prints shell completions and man pages.
 
+mod examples;
+
 use std::{fs, path::PathBuf};
 
 use clap::{Args, Command};
@@ -7,6 +9,7 @@ use clap_complete::Shell;
 
 use super::{CliError, command, internal, say};
 use crate::output::{print_bytes, remedy};
+use examples::EXAMPLES;
 
 #[derive(Args)]
 pub(super) struct CompletionsArguments {
@@ -55,22 +58,37 @@ const RESULTS: &str = "Results";
 
 /// Groups the options of every command, and adds examples below them.
 pub(super) fn with_help(mut command: Command) -> Command {
-    for (name, examples) in examples() {
-        command = command.mut_subcommand(name, |of| {
-            let grouped = of.mut_args(|arg| {
-                if arg.is_positional() {
-                    return arg;
-                }
-                let id = arg.get_id().as_str().to_owned();
-                // The parser of the value then explains why -1s is wrong.
-                let takes_numbers = NUMBERS.contains(&&*id);
-                let arg = if takes_numbers { arg.allow_hyphen_values(true) } else { arg };
-                arg.help_heading(heading(&id))
-            });
-            grouped.after_help(format!("Examples:\n{examples}"))
-        });
+    for (path, examples) in EXAMPLES {
+        let lines = examples.iter().map(|(line, what)| format!("\n  {line}\n      {what}"));
+        let text = format!("Examples:{}", lines.collect::<String>());
+        let path: Vec<&str> = path.split_whitespace().collect();
+        command = at(command, &path, &|of| grouped(of).after_help(text.clone()));
     }
     command
+}
+
+/// Changes the command at `path` below `command`.
+fn at(command: Command, path: &[&str], change: &dyn Fn(Command) -> Command) -> Command {
+    match path {
+        [] => change(command),
+        [first, rest @ ..] => command.mut_subcommand(first, |of| at(of, rest, change)),
+    }
+}
+
+/// Groups the options of a command, unless they are few.
+fn grouped(command: Command) -> Command {
+    const FEW: usize = 3;
+    let options = command.get_arguments().filter(|arg| !arg.is_positional()).count();
+    command.mut_args(|arg| {
+        if arg.is_positional() {
+            return arg;
+        }
+        let id = arg.get_id().as_str().to_owned();
+        // The parser of the value then explains why -1s is wrong.
+        let takes_numbers = NUMBERS.contains(&&*id);
+        let arg = if takes_numbers { arg.allow_hyphen_values(true) } else { arg };
+        if options > FEW { arg.help_heading(heading(&id)) } else { arg }
+    })
 }
 
 /// Options whose value is a number or a time.
@@ -91,26 +109,23 @@ fn heading(option: &str) -> &'static str {
     match option {
         "model" | "scale" | "workers" | "filter" | "metric" | "kind" | "base" | "head"
         | "bench" | "package" | "chart" | "agreement" | "any_machine" | "method" | "header"
-        | "body" | "urls" | "against" => WHAT,
-        "format" | "out" | "output" | "all" | "export" | "strict" | "ndjson" | "fail_if" => RESULTS,
+        | "body" | "urls" | "against" | "server" | "generator" => WHAT,
+        "format" | "out" | "output" | "all" | "export" | "strict" | "ndjson" | "fail_if"
+        | "results" | "partial" => RESULTS,
         _ => HOW,
     }
 }
 
-/// The examples of each command, as its help shows them: under its name three lines, each with what it does.
-const EXAMPLES: &str = include_str!("examples.txt");
-
-/// Returns the name of each command and its examples.
-fn examples() -> impl Iterator<Item = (&'static str, &'static str)> {
-    EXAMPLES.trim_end().split("\n\n").filter_map(|of| of.split_once('\n'))
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::FromArgMatches;
 
     use super::*;
-    use crate::cli::{Arguments, Command as Asked, order};
+    use crate::{
+        cli::{Arguments, Command as Asked, order},
+        record::Metric,
+        report::Export,
+    };
 
     /// Returns the arguments of an example, without the rest of the shell line.
     fn words(line: &str) -> Vec<&str> {
@@ -118,17 +133,26 @@ mod tests {
         words.take_while(|word| !["|", "&&", ">"].contains(word)).collect()
     }
 
+    /// Returns the paths of all commands below `of`, such as `cluster plan`.
+    fn paths(of: &Command, above: &str) -> Vec<String> {
+        let below = of.get_subcommands().flat_map(|of| {
+            let path = format!("{above} {}", of.get_name()).trim_start().to_owned();
+            let below = paths(of, &path);
+            std::iter::once(path).chain(below)
+        });
+        below.collect()
+    }
+
     #[test]
     fn every_command_has_three_examples_that_parse_and_name_what_there_is() {
-        for of in command().get_subcommands() {
-            let name = of.get_name();
-            let (_, examples) = examples().find(|(command, _)| *command == name).unwrap();
-            let lines = examples.lines().filter(|line| !line.starts_with("   "));
-            assert_eq!(lines.clone().count(), 3, "{examples}");
-            for line in lines {
-                let parsed = Arguments::try_parse_from(words(line));
+        for path in std::iter::once(String::new()).chain(paths(&command(), "")) {
+            let found = EXAMPLES.iter().find(|(command, _)| *command == path);
+            let (_, examples) = found.unwrap_or_else(|| panic!("{path} has no examples"));
+            for (line, _) in *examples {
+                let parsed = command().try_get_matches_from(words(line));
+                let parsed = parsed.and_then(|matches| Arguments::from_arg_matches(&matches));
                 let parsed = parsed.unwrap_or_else(|error| panic!("{line}: {error}"));
-                assert_eq!(words(line)[1], name, "{line}");
+                assert!(words(line)[1..].join(" ").starts_with(&path), "{line}");
                 // job.toml stands for the reader's own file.
                 let checked = match &parsed.command {
                     _ if line.contains("job.toml") => Ok(()),
@@ -140,6 +164,21 @@ mod tests {
                 };
                 checked.unwrap_or_else(|error| panic!("{line}: {}", error.1));
             }
+        }
+    }
+
+    #[test]
+    fn lists_of_values_in_the_help_are_whole() {
+        let metrics = || Metric::ALL.map(Metric::name).to_vec();
+        let exports = |of_gates| Export::all(of_gates).map(Export::name);
+        for (name, values) in [
+            ("gate", metrics().into_iter().chain(exports(true)).collect()),
+            ("history", metrics()),
+            ("report", exports(false).collect()),
+        ] {
+            let help = command().find_subcommand_mut(name).unwrap().render_long_help().to_string();
+            let lacks = |value: &&str| !help.contains(*value);
+            assert!(!values.iter().any(lacks), "{name}: one of {values:?} is not in {help}");
         }
     }
 

@@ -21,7 +21,8 @@ pub(super) struct HistoryArguments {
     /// Only cells whose name this regular expression matches.
     #[arg(long, value_name = "REGEX", value_parser = regex)]
     filter: Option<Regex>,
-    /// Metrics, separated by commas: throughput, p50, p99, cpu, memory, requests [default: all].
+    /// Metrics, separated by commas: throughput, p50, p99, cpu, memory, requests, instructions, allocations
+    /// [default: all].
     #[arg(long, value_delimiter = ',', value_name = "METRIC", value_parser = metric)]
     metric: Vec<Metric>,
     /// The output format; otava is CSV for change-point tools.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{CliError, internal, say};
+use super::{CliError, gate::working_folder, say};
 use crate::gate::starter::{ADDRESS, plan, write};
 
 /// The arguments of `paceline init`.
@@ -32,7 +32,7 @@ enum What {
 /// Writes the missing files and lines, and prints what was written and what to do next.
 pub(super) fn init(asked: &InitArguments) -> Result<u8, CliError> {
     let What::Gate = asked.what;
-    let here = std::env::current_dir().map_err(|error| internal(error.to_string()))?;
+    let here = working_folder()?;
     let files = plan(&here, asked.package.as_deref(), asked.gated.as_deref())?;
     if !asked.dry_run {
         write(&files)?;

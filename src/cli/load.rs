@@ -121,7 +121,7 @@ enum Spread {
     Burst,
 }
 
-const GENERATORS: Bound =
+pub(super) const GENERATORS: Bound =
     Bound { what: "the number of generators", least: 1, most: MOST_GENERATORS as u64 };
 pub(super) const CONNECTIONS: Bound = Bound { what: "the number of connections", ..bounds::SCALE };
 

@@ -23,7 +23,8 @@ pub(super) struct ReportArguments {
     /// with the first [default: the newest run, with the history of all].
     #[arg(value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// The output format: html, table, svg, or one of the exports that docs/report.md lists.
+    /// The output format: html, table, svg, markdown, csv, json, bmf, github-action-benchmark-smaller,
+    /// github-action-benchmark-bigger, junit, openmetrics, otava, hdr-log or hdr-percentiles.
     #[arg(long, default_value = "html", value_name = "FORMAT")]
     format: ReportFormat,
     /// The output file; - is standard output. By default, a page is written to report.html in the run's folder, or in the

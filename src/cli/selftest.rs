@@ -44,7 +44,6 @@ pub(super) struct SelftestArguments {
     /// The seed of shuffling and resampling.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = seed)]
     seed: u64,
-    /// The folder for records; without it, results.
     #[command(flatten)]
     output: Output,
 }

@@ -152,7 +152,7 @@ impl Meeting {
             Fault::Failed(match who_is_there(at, token, &Hello::here(plan, block, server)) {
                 Some(why) => format!("the server's node {server} is taken: {why}"),
                 None => format!(
-                    "the server's node {server} failed to listen on {at}: {error}; make a new plan with another --port, or with an address of this node"
+                    "the server's node {server} cannot listen on {at}: {error}; make a new plan with another --port, or with an address of this node"
                 ),
             })
         })?;
@@ -184,7 +184,7 @@ impl Meeting {
 
     /// Returns whether all have come; `false` if interrupted.
     fn wait(&self, came: &mut [Option<(Agent, Node)>]) -> Result<bool, Fault> {
-        let cannot = |error: io::Error| format!("failed to wait for the generators: {error}");
+        let cannot = |error: io::Error| format!("cannot wait for the generators: {error}");
         self.listener.set_nonblocking(true).map_err(cannot)?;
         let deadline = now() + START_TIMEOUT;
         loop {
@@ -223,7 +223,7 @@ impl Meeting {
 
     /// Tells everybody who comes from now on that the block is under way, without costing the load anything meanwhile.
     pub(super) fn close(self) -> Result<Doorkeeper, Fault> {
-        let cannot = |error: io::Error| format!("failed to keep the port: {error}");
+        let cannot = |error: io::Error| format!("cannot keep the port: {error}");
         let Meeting { at, listener, guests } = self;
         listener.set_nonblocking(false).map_err(cannot)?;
         let is_over = Arc::new(AtomicBool::new(false));

@@ -197,7 +197,7 @@ fn connect(at: SocketAddr, server: &str, seen: bool) -> Result<Option<TcpStream>
             }
             Err(error) if now() > deadline => {
                 return Err(Fault::Failed(format!(
-                    "failed to connect to the server's node {server} at {at} within {} s: {error}; run the block again on every node at the same time",
+                    "cannot connect to the server's node {server} at {at} within {} s: {error}; run the block again on every node at the same time",
                     START_TIMEOUT.as_secs()
                 )));
             }

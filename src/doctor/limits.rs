@@ -195,7 +195,7 @@ pub fn memory(available: Option<u64>, group: Option<u64>) -> Finding {
         _ => Judgement::Good,
     };
     let limit = group.map_or_else(|| "none".into(), bytes);
-    let found = format!("{} can be had; limit of the control group: {limit}", bytes(available));
+    let found = format!("{} available; limit of the control group: {limit}", bytes(available));
     let advice = "cells that need more are refused: end other programs, or raise memory.max";
     Finding::new("memory", found, judgement, advice).with(available as f64, "bytes")
 }

@@ -56,7 +56,7 @@ pub fn load(load: Option<f64>, cpus: usize) -> Finding {
     let judgement = if load <= LOAD * cpus as f64 { Judgement::Good } else { Judgement::Fair };
     let cpus = counted(cpus, "CPU");
     let found = format!("{load:.2} threads wanted to run over the last minute, on {cpus}");
-    let advice = "wait a minute where it was a build; otherwise end what runs";
+    let advice = "if it was a build, wait a minute; otherwise end what runs";
     Finding::new("load before", found, judgement, advice).with(load, "threads")
 }
 

@@ -133,7 +133,7 @@ pub fn refusal(
         let need = least_memory(about, workload, scale, lanes);
         let there_is = limits.memory.filter(|there_is| need > *there_is)?;
         Some(format!(
-            "needs at least {} of memory, {} can be had; take a smaller scale, end other programs, or raise the limit \
+            "needs at least {} of memory, has {}; take a smaller scale, end other programs, or raise the limit \
              of this control group (memory.max) if it has one",
             bytes(need),
             bytes(there_is)
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn ten_million_sleepers_fit_into_24_gib_and_not_into_one() {
         let why = says("tokio", "sleep", 10_000_000).unwrap();
-        assert!(why.contains("at least 2.5 GiB of memory, 1.0 GiB can be had"), "{why}");
+        assert!(why.contains("at least 2.5 GiB of memory, has 1.0 GiB"), "{why}");
         let about = &models::find("tokio").unwrap().info;
         let sleep = workloads::find("sleep").unwrap();
         for memory in [Some(24 << 30), None] {

@@ -12,6 +12,8 @@ pub fn remedy(error: &io::Error) -> &'static str {
         ErrorKind::FileTooLarge => "lift the limit on the size of files (ulimit -f unlimited)",
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "make it writable",
         ErrorKind::NotFound => "make its folder",
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => "move the file that is in its place",
+        ErrorKind::IsADirectory => "name a file in that folder",
         _ => "mend that",
     }
 }

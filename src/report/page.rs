@@ -204,6 +204,7 @@ fn of_record(record: &Record, index: usize, several: bool, sections: &mut Vec<Se
     }
     let first = FirstScreen {
         matrix: Matrix::of(run, &format!("{prefix}-by"), &rows),
+        words: lines::words(all.iter().copied()),
         models: lines::widest(&lines::lines(&all)).into_iter().map(Chip::of_model).collect(),
         missing: without::Missing::of(run, &all).as_ref().map_or_else(String::new, rendered),
         holds: overview::holds(run, &summaries),

@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use bytesize::ByteSize;
+
 /// Reads the whole file at `path`, up to `most` bytes.
 ///
 /// # Errors
@@ -56,7 +58,7 @@ fn within(about: &Metadata, most: u64) -> Result<(), String> {
 }
 
 fn too_long(most: u64) -> String {
-    format!("it is too long: at most {most} bytes are read")
+    format!("it is too long: at most {} are read", ByteSize(most).display().iec())
 }
 
 #[cfg(test)]
@@ -78,10 +80,10 @@ mod tests {
             (at("pipe"), "is a pipe"),
             (at(""), "is a folder"),
             ("/dev/zero".into(), "is a device"),
-            (at("long"), "at most 4 bytes"),
-            (at("hole"), "at most 4 bytes"),
+            (at("long"), "at most 4 B"),
+            (at("hole"), "at most 4 B"),
             // A file that reports no length but has content.
-            ("/proc/self/status".into(), "at most 4 bytes"),
+            ("/proc/self/status".into(), "at most 4 B"),
             (at("none"), "No such file"),
         ] {
             let said = read(&path, 4).unwrap_err();

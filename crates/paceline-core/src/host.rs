@@ -25,6 +25,7 @@ use crate::{
     perform::StartedModel,
     prepared::{Fault, Prepared, thread_name, thread_names},
     protocol::{CellSpec, Reply, Request},
+    quantity::counted,
     usage::Usage,
 };
 use interpreter::Interpreter;
@@ -228,7 +229,8 @@ impl Host {
             return Err(format!("{} cannot be offered jobs {placement}", info.name).into());
         }
         if !info.workers(&[workers.unwrap_or(1)]).contains(&workers) {
-            return Err(format!("{} cannot have {workers:?} workers", info.name).into());
+            let workers = workers.map_or_else(|| "no workers".into(), |of| counted(of, "worker"));
+            return Err(format!("{} cannot have {workers}", info.name).into());
         }
         match &mut started.engine {
             Engine::Here(_) => set_servers(cell.servers),

@@ -352,8 +352,7 @@ const NO_FUTURE: Unsupported = Unsupported {
 /// For models that cannot cancel a running call.
 const NO_CANCEL: Unsupported = Unsupported {
     step: "group.cancel",
-    why: "a call that has begun goes on to its end, and nobody can end it from outside; a group with on_failure = \"wait\" \
-          it can do",
+    why: "a call that has begun cannot be ended from outside; use on_failure = \"wait\" in the group",
 };
 
 /// For models where a job that waits for a pooled connection could block the jobs that hold one: their stacks are

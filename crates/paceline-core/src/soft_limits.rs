@@ -1,5 +1,7 @@
 //! Raises the soft limits of this process and its children to the hard limits, which needs no privileges.
 
+use std::io;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The limits that jobs hit: a descriptor per socket, a process number per thread, locked memory for rings.
@@ -16,9 +18,30 @@ pub fn raise_limits() {
     }
 }
 
+/// Describes why a process could not start, with the remedy if it met a limit.
+pub(crate) fn with_remedy(error: &io::Error) -> String {
+    let remedy = match error.raw_os_error() {
+        Some(24) => "; permit more open files, such as with ulimit -n 1024",
+        // fork(2) fails so at the limit of processes.
+        _ if error.kind() == io::ErrorKind::WouldBlock => {
+            "; end other programs, or permit more processes, such as with ulimit -u 4096"
+        }
+        _ => "",
+    };
+    format!("{error}{remedy}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_a_limit_names_the_command_that_raises_it() {
+        let said = |errno: rustix::io::Errno| with_remedy(&errno.into());
+        assert!(said(rustix::io::Errno::MFILE).ends_with("ulimit -n 1024"));
+        assert!(said(rustix::io::Errno::AGAIN).ends_with("ulimit -u 4096"));
+        assert!(said(rustix::io::Errno::NOENT).ends_with("(os error 2)"));
+    }
 
     #[test]
     fn soft_limits_are_the_hard_ones_afterwards() {

@@ -32,7 +32,7 @@ use mio::{
 
 use crate::{
     clock::{cpu_time, nanoseconds},
-    soft_limits::raise_limits,
+    soft_limits::{raise_limits, with_remedy},
 };
 use crate::{job::Addresses, model::BACKLOG};
 pub use child::EchoServer;
@@ -59,15 +59,6 @@ pub fn serve() -> io::Result<()> {
     })
 }
 
-/// Returns the message of an error that kept the server from starting, and what to do about it if that is known.
-fn with_remedy(error: &io::Error) -> String {
-    let remedy = match error.raw_os_error() {
-        Some(24) => "; permit more open files, such as with ulimit -n 1024",
-        _ => "",
-    };
-    format!("{error}{remedy}")
-}
-
 fn serve_all() -> io::Result<()> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let mut servers = (0..threads).map(|_| Server::new()).collect::<io::Result<Vec<_>>>()?;
@@ -84,8 +75,8 @@ fn serve_all() -> io::Result<()> {
     let mut first = servers.swap_remove(0);
     for mut server in servers {
         thread::Builder::new().name("echo".into()).spawn(move || {
-            let ended = server.run(None);
-            let _ = writeln!(io::stderr(), "the suite's server ended: {ended:?}");
+            let why = server.run(None).map_or_else(|error| with_remedy(&error), |()| "no reason".into());
+            let _ = writeln!(io::stderr(), "the suite's server ended: {why}");
             std::process::exit(1);
         })?;
     }

@@ -7,55 +7,59 @@ use clap::{Args, Subcommand};
 use crate::{
     cli::{
         Format, From, Selection, budget,
-        load::{CONNECTIONS, rate},
-        values::{number, time},
+        load::{CONNECTIONS, GENERATORS, rate},
+        values::{TRIALS, number, seed, small, time},
     },
     cluster::{PORT, PlanNode},
 };
+use paceline_core::job::Bound;
+
+const PORTS: Bound = Bound { what: "the port", least: 1024, most: 65_535 };
+const CPUS: Bound = Bound { what: "the CPUs of a pod", least: 1, most: 1024 };
 
 #[derive(Subcommand)]
 pub(in crate::cli) enum ClusterCommand {
-    /// Write a plan: which blocks there are, of which definitions, for which program.
+    /// Write a plan: the blocks to measure, the definitions of their jobs and the hash of this program.
     Plan(Box<PlanArguments>),
-    /// Hand every block that has no result to a scheduler. Saying it again is the retry.
+    /// Submit every block that has no result to a scheduler. To retry, submit again.
     Submit(SubmitArguments),
-    /// Show how the blocks stand.
+    /// Show the state of the blocks.
     Status(StatusArguments),
-    /// Make one record of the results, or say which are missing.
+    /// Make a record of the results, or name the blocks that have none.
     Collect(CollectArguments),
-    /// Cancel what is under way.
+    /// Cancel the blocks that wait or run. Results are kept.
     Cancel(Folder),
-    /// Plan, submit, wait, retry and collect in one.
+    /// Plan, submit, wait, retry and collect in one command.
     Run(Box<WholeArguments>),
-    /// Measure one block here: what a scheduler's script calls.
+    /// Measure one block on this node. The scheduler's script calls this.
     Work(WorkArguments),
-    /// Print an Indexed Job for Kubernetes that works on the blocks. It was not run by us.
+    /// Print an Indexed Job for Kubernetes with a pod for each block. We have not run it on a cluster.
     Manifest(ManifestArguments),
 }
 
 #[derive(Args)]
 pub(in crate::cli) struct PlanArguments {
-    /// Built-in workloads, or files that end in .toml; all core workloads where none is named.
+    /// Built-in workloads, or .toml files [default: the core workloads]. A load between nodes takes the URL of a server, too.
     #[arg(value_name = "WORKLOAD|FILE.toml")]
     pub(super) workloads: Vec<String>,
     #[command(flatten)]
     pub(super) of: Selection,
     /// Trials of each cell, each in another block.
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = |text: &str| small(text, TRIALS))]
     pub(super) trials: u32,
     /// The time for each block, such as 90s or 30m [default: 10m, or twice the time of a block's loads if that is more].
     #[arg(long, value_name = "TIME", value_parser = budget)]
     pub(super) budget: Option<Duration>,
-    /// Where jobs are offered from; each model's own where it is not said.
+    /// Where jobs are submitted from [default: what each model's users do].
     #[arg(long, value_enum)]
     pub(super) placement: Option<From>,
-    /// Keep each model on as many CPUs as it has workers, and the echo server on the others.
+    /// Pin each model to as many CPUs as it has workers, and the echo server to the others.
     #[arg(long)]
     pub(super) pin: bool,
-    /// What shuffles the order; recorded.
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    /// The seed of the shuffle; recorded.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = seed)]
     pub(super) seed: u64,
-    /// The folder for the plan and its parts, which all nodes must see.
+    /// The folder for the plan and its results. Without --engine ssh, all nodes must see it.
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
     #[command(flatten)]
@@ -65,22 +69,22 @@ pub(in crate::cli) struct PlanArguments {
 /// A load between nodes.
 #[derive(Args)]
 pub(in crate::cli) struct BetweenArguments {
-    /// Put load on servers of the workload, or on a URL, on this node, from the generators' nodes. Nothing else of
-    /// paceline leaves this machine.
+    /// The node of the server: loads each model as a server there, or a URL of yours, from the nodes of --generator. Without
+    /// it, paceline sends nothing beyond loopback.
     #[arg(long, value_name = "NODE=ADDRESS", value_parser = PlanNode::parse, requires = "generator")]
     pub(super) server: Option<PlanNode>,
-    /// A node of a generator; repeat it for others.
+    /// A node of a generator; may be repeated.
     #[arg(long, value_name = "NODE=ADDRESS", value_parser = PlanNode::parse, requires = "server")]
     pub(super) generator: Vec<PlanNode>,
-    /// The number of these nodes that generate [default: all].
-    #[arg(long, value_name = "N", requires = "server")]
+    /// The number of these nodes that generate load [default: all].
+    #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, GENERATORS), requires = "server")]
     pub(super) generators: Option<usize>,
     /// Open loop: the rate at which requests start, per second, whether or not earlier ones have been answered.
-    #[arg(long, value_name = "N", value_parser = rate, requires = "server")]
+    #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = rate, requires = "server")]
     pub(super) rate: Option<f64>,
     /// Without --rate, closed loop: the number of connections, each of which sends its next request after an answer. With
     /// --rate, the most connections.
-    #[arg(long, value_name = "N", value_parser = |text: &str| number(text, CONNECTIONS), requires = "server")]
+    #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, CONNECTIONS), requires = "server")]
     pub(super) connections: Option<usize>,
     /// The time in which requests are measured.
     #[arg(long, default_value = "5s", value_name = "TIME", value_parser = |text: &str| time(text, "the duration", Duration::from_millis(500)), requires = "server")]
@@ -88,12 +92,12 @@ pub(in crate::cli) struct BetweenArguments {
     /// The time before that, in which requests are sent but not measured.
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = |text: &str| time(text, "the warm-up", Duration::ZERO), requires = "server")]
     pub(super) warm_up: Duration,
-    /// Make each node the server's in turn, with --trials on each: it shows whether a difference is of the nodes. Each has a
-    /// record of its own.
+    /// Make each node the server's in turn, with --trials on each, to show how the nodes differ. Each has a record of its
+    /// own.
     #[arg(long, requires = "server")]
     pub(super) swap_roles: bool,
     /// The port on which the server's node waits for the generators.
-    #[arg(long, default_value_t = PORT, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1024..), requires = "server")]
+    #[arg(long, default_value_t = PORT, value_name = "PORT", allow_negative_numbers = true, value_parser = |text: &str| number(text, PORTS).map(|port| port as u16), requires = "server")]
     pub(super) port: u16,
 }
 
@@ -106,11 +110,11 @@ pub(in crate::cli) struct Folder {
 
 #[derive(Args)]
 pub(in crate::cli) struct EngineArguments {
-    /// Who distributes the blocks: local, slurm, ssh, or an engine file that ends in .toml; the one that was used before
-    /// where none is named.
+    /// The scheduler: local, slurm, ssh, or a .toml file that describes one [default: the one that the plan was submitted
+    /// to before].
     #[arg(long, value_name = "NAME|FILE.toml")]
     pub(super) engine: Option<String>,
-    /// A setting of the engine, such as hosts=box1,box2; may be given several times.
+    /// A setting of the engine, such as hosts=box1,box2; may be repeated.
     #[arg(long, value_name = "NAME=VALUE")]
     pub(super) set: Vec<String>,
 }
@@ -127,10 +131,10 @@ pub(in crate::cli) struct SubmitArguments {
 pub(in crate::cli) struct StatusArguments {
     #[command(flatten)]
     pub(super) folder: Folder,
-    /// Wait until nothing is under way any more.
+    /// Wait until no block waits or runs. Exits with 3 if a block has no result then.
     #[arg(long)]
     pub(super) wait: bool,
-    /// How to show it.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(super) format: Format,
 }
@@ -140,10 +144,10 @@ pub(in crate::cli) struct Collecting {
     /// The folder for records.
     #[arg(long, default_value = "results", value_name = "DIR")]
     pub(super) results: PathBuf,
-    /// Record what there is where blocks are missing; the record says so.
+    /// Record what there is, even if blocks have no result. The record says so.
     #[arg(long)]
     pub(super) partial: bool,
-    /// Make one record of machines of different kinds, whose figures differ by more than chance.
+    /// Make one record of all kinds of machines, although their figures are not comparable.
     #[arg(long)]
     pub(super) any_machine: bool,
 }
@@ -190,6 +194,6 @@ pub(in crate::cli) struct ManifestArguments {
     #[arg(long, default_value = "paceline-plan", value_name = "NAME")]
     pub(super) claim: String,
     /// The CPUs of each pod.
-    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, default_value_t = 2, value_name = "N", allow_negative_numbers = true, value_parser = |text: &str| small(text, CPUS))]
     pub(super) cpus: u32,
 }

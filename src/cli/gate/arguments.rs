@@ -22,7 +22,7 @@ pub(in crate::cli) struct GateArguments {
     /// Built-in workloads, or .toml files, instead of the default cells.
     #[arg(value_name = "WORKLOAD|FILE.toml")]
     pub(in crate::cli) workloads: Vec<String>,
-    /// What to compare with: a revision, a built program, or dependencies at versions, such as tokio@1.50.0.
+    /// What to compare with: a revision, a built program, or dependencies at versions, such as tokio@1.50.0. Required.
     #[arg(long, value_name = "REV|FILE|CRATE@VERSION")]
     pub(in crate::cli) base: Option<String>,
     /// Compare the two variants of the cells of this built program, instead of two sides. A gated bench calls this.
@@ -36,7 +36,7 @@ pub(in crate::cli) struct GateArguments {
     /// Only cells whose name this regular expression matches, such as `echo/.*`.
     #[arg(long, value_name = "REGEX", value_parser = regex)]
     pub(in crate::cli) filter: Option<Regex>,
-    /// Metrics to compare, separated by commas. Instructions and allocations are counted in separate processes.
+    /// Metrics to compare, separated by commas: throughput, p50, p99, cpu, memory, instructions, allocations.
     #[arg(long, value_delimiter = ',', default_value = "throughput", value_name = "METRIC", value_parser = metric)]
     pub(in crate::cli) metric: Vec<Metric>,
     /// The time for the whole gate without building, such as 90s or 5m.
@@ -70,7 +70,8 @@ pub(in crate::cli) struct GateArguments {
     /// Repeat the gate once if the machine was not fit. Only the second result is shown; both records are kept.
     #[arg(long)]
     pub(in crate::cli) retry: bool,
-    /// Also write the result to a file, in a format such as markdown or junit; may be repeated.
+    /// Also write the result to a file, in the format markdown, csv, json, bmf, github-action-benchmark-smaller,
+    /// github-action-benchmark-bigger, junit, openmetrics or otava; may be repeated.
     #[arg(long, value_name = "FORMAT=FILE", value_parser = export)]
     pub(in crate::cli) export: Vec<(Export, PathBuf)>,
     /// Also show cells that did not regress.

@@ -1,5 +1,7 @@
 //! The sides of `paceline gate`: resolves them, checks what can be checked before building, and builds them.
 
+use std::path::PathBuf;
+
 use super::{
     super::{CliError, chosen, internal, usage},
     GateArguments, subjects,
@@ -36,7 +38,7 @@ pub(super) fn resolve_sides(
     asked: &GateArguments,
     base: &str,
 ) -> Result<(Project, Source, Source), CliError> {
-    let here = std::env::current_dir().map_err(|error| internal(error.to_string()))?;
+    let here = working_folder()?;
     let project = Project::here(&here, asked.package.as_deref(), asked.bench.as_deref())?;
     let project = project.with_features(asked.cargo_features());
     let base = project.resolve(base)?;
@@ -45,6 +47,13 @@ pub(super) fn resolve_sides(
         None => project.working_tree()?,
     };
     Ok((project, base, head))
+}
+
+/// Returns the folder in which the program was started.
+pub(in crate::cli) fn working_folder() -> Result<PathBuf, CliError> {
+    std::env::current_dir().map_err(|error| {
+        internal(format!("cannot use the working folder: {error}; start in a folder that exists"))
+    })
 }
 
 /// Returns whether the cells are known before anything is built: named jobs, and the default cells of paceline itself.

@@ -1,6 +1,6 @@
 //! Converts cells to the plots that `chart` draws.
 
-use super::lines::Line;
+use super::lines::{Line, words};
 use crate::{
     advice::{Advice, Measure},
     history,
@@ -137,12 +137,13 @@ fn crossings(lines: &[&Line], advice: &Advice) -> Vec<Mark> {
 
 /// Returns CPU time per job over the scale.
 pub(super) fn cpu(lines: &[&Line]) -> Plot {
+    let (_, at) = words(lines.iter().flat_map(|line| line.cells.iter().copied()));
     Plot {
         title: "CPU time per job".into(),
         desc:
             "CPU time of the model's process for each job, over the scale, both axes logarithmic."
                 .into(),
-        x: axis("jobs at once", Scale::Log, Unit::Count),
+        x: axis(at, Scale::Log, Unit::Count),
         y: axis("CPU time per job", Scale::Log, Unit::Nanoseconds),
         series: over_scale(lines, |cell| cell.cpu_ns_per_job.map(Estimate::exactly)),
         ..Plot::default()

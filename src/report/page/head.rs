@@ -48,10 +48,14 @@ fn date(instant: &str) -> String {
 pub(super) fn lead(sources: &Sources<'_>) -> String {
     let cells: Vec<Cell> = sources.records.iter().flat_map(|record| record.cells.clone()).collect();
     if sources.records.is_empty() {
-        return "The same jobs, a number only where every receipt was right.".into();
+        return "The same jobs, and a number only if the checksum of each job was right.".into();
+    }
+    // Nothing is known beforehand of what a user's own server answers.
+    if sources.records.iter().all(|record| record.run.models.is_empty()) {
+        return format!("{}.", summary(&cells));
     }
     format!(
-        "{}. The same jobs on every concurrency model, and a number only where every receipt was right.",
+        "{}. The same jobs on every concurrency model, and a number only if the checksum of each job was right.",
         summary(&cells)
     )
 }

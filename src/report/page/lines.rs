@@ -62,6 +62,17 @@ pub(super) fn lines<'a>(cells: &[&'a Cell]) -> Vec<Line<'a>> {
     by_series.iter().map(line).collect()
 }
 
+/// Returns what these cells count per second, and what their scale is.
+pub(super) fn words<'a>(
+    cells: impl IntoIterator<Item = &'a Cell>,
+) -> (&'static str, &'static str) {
+    if cells.into_iter().any(|cell| cell.load.is_some()) {
+        ("requests per second", "connections")
+    } else {
+        ("jobs per second", "jobs at once")
+    }
+}
+
 /// Returns the language of a model. A model that this build does not know counts as Rust.
 fn language(model: &str) -> &'static str {
     let foreign = models::find(model).ok().and_then(|entry| entry.info.foreign);

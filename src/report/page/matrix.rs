@@ -80,6 +80,8 @@ impl By {
 pub(super) struct Matrix {
     id: String,
     tables: Vec<OneMatrix>,
+    /// What a scale is.
+    at: &'static str,
     /// The meaning of its marks.
     key: String,
 }
@@ -157,6 +159,7 @@ impl Matrix {
     pub(super) fn of(run: &Run, id: &str, workloads: &[(&str, String, Vec<&Cell>)]) -> Self {
         let all: Vec<&Cell> = workloads.iter().flat_map(|(_, _, cells)| cells).copied().collect();
         let columns = models::scales(&all);
+        let (unit, at) = models::words(all.iter().copied());
         let inside = |cell: &&&Cell| cell.class() == Placement::Inside;
         let measured: Vec<&&Cell> = all.iter().filter(|cell| cell.state == State::Ok).collect();
         let inside = measured.iter().copied().filter(inside).count();
@@ -178,7 +181,8 @@ impl Matrix {
             let (note, command) =
                 if known { (String::new(), String::new()) } else { unknown(by, run, &all) };
             let rows = if known { rows(&of) } else { vec![] };
-            OneMatrix { label: by.label, head: scales, rows, note, command }
+            let label = if by.is_rate() { unit } else { by.label };
+            OneMatrix { label, head: scales, rows, note, command }
         };
         let memory = if all.iter().any(|cell| per_job::is_known(cell)) {
             (rows(&|lines| vec![per_job::field(lines, apart)]), per_job::NOTE.into())
@@ -196,7 +200,7 @@ impl Matrix {
             all.iter().any(|other| other.model == cell.model && other.workers != cell.workers)
         });
         let tables = vec![table(RATE), table(P99), memory, table(CPU)];
-        Matrix { id: id.into(), key: key(&tables, apart, with_workers), tables }
+        Matrix { id: id.into(), at, key: key(&tables, apart, with_workers), tables }
     }
 }
 

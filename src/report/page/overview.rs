@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{
     charts,
-    lines::{lines, widest},
+    lines::{lines, widest, words},
     matrix::{Chip, Matrix},
     parts::{Data, Table, name},
 };
@@ -57,7 +57,8 @@ impl WorkloadSummary {
         };
         let tables = classes.iter().map(|(word, advice)| table(advice, title(word))).collect();
         let lines = lines(cells);
-        let plot = charts::throughput("jobs per second", "jobs at once", &widest(&lines), &advice);
+        let (unit, at) = words(cells.iter().copied());
+        let plot = charts::throughput(unit, at, &widest(&lines), &advice);
         WorkloadSummary {
             workload: name(workload),
             id,
@@ -104,6 +105,8 @@ fn sentences(classes: &[(&str, Advice)]) -> Vec<String> {
 #[template(path = "first.html")]
 pub(super) struct FirstScreen<'s> {
     pub(super) matrix: Matrix,
+    /// What is counted per second, and what a scale is.
+    pub(super) words: (&'static str, &'static str),
     /// All models, for the legend.
     pub(super) models: Vec<Chip>,
     pub(super) workloads: &'s [WorkloadSummary],

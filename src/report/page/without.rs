@@ -55,7 +55,7 @@ fn line<'a>(of: &[&'a Cell], all: &[&'a Cell], run: &Run) -> String {
             format!("{}: {}", name(workload), models(&within(of), &scales(&within(all))))
         })
         .collect();
-    let places = places.join("; ");
+    let places = places.join(" · ");
     // The reason at the greatest scale asks for the most.
     let why = of.iter().max_by_key(|cell| cell.scale).and_then(|cell| cell.reason.as_deref());
     match of[0].state {
@@ -70,7 +70,7 @@ fn line<'a>(of: &[&'a Cell], all: &[&'a Cell], run: &Run) -> String {
     }
 }
 
-/// Returns "threads, smol from 1 000, compio at 10", grouped by scales. `columns` are all scales of the workload.
+/// Returns "threads, smol from 1 000; compio at 10", grouped by scales. `columns` are all scales of the workload.
 fn models(of: &[&Cell], columns: &[usize]) -> String {
     let several = several_workers(of);
     let series = |cell: &Cell| name(&series(cell, several));
@@ -98,7 +98,7 @@ fn models(of: &[&Cell], columns: &[usize]) -> String {
             }
         }
     };
-    groups.iter().map(group).collect::<Vec<_>>().join(", ")
+    groups.iter().map(group).collect::<Vec<_>>().join("; ")
 }
 
 /// Returns a line for each reason why models cannot run here.
@@ -156,6 +156,6 @@ mod tests {
         })
         .collect();
         let shown = models(&cells.iter().collect::<Vec<_>>(), &[1, 10, 100]);
-        assert_eq!(shown, "pool, rayon from 10, smol at 1, 10, asyncio at every scale");
+        assert_eq!(shown, "pool, rayon from 10; smol at 1, 10; asyncio at every scale");
     }
 }

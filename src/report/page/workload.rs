@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{
     charts,
-    lines::{Line, OWN, lines as lines_of, scales, widest as widest_of},
+    lines::{Line, OWN, left_out, lines as lines_of, scales, widest as widest_of, words},
     load, models, over_time,
     overview::{WorkloadSummary, bytes, nanoseconds},
     parts::{Data, Figure, Picture, Table, name, reason},
@@ -144,9 +144,7 @@ fn throughput(
     leading: &[&Cell],
     advice: &Advice,
 ) -> Figure {
-    let loaded = lines.iter().any(|line| line.cells.iter().any(|cell| cell.load.is_some()));
-    let unit = if loaded { "requests per second" } else { "jobs per second" };
-    let at = if loaded { "connections" } else { "jobs at once" };
+    let (unit, at) = words(lines.iter().flat_map(|line| line.cells.iter().copied()));
     let caption =
         format!("{} for each model and number of {at}, and how each cell ended", capital(unit));
     let best = |scale: usize, class: Placement| {
@@ -290,7 +288,7 @@ fn cpu(lines: &[&Line], scales: &[usize]) -> Option<Figure> {
 fn memory(lines: &[&Line]) -> Option<Figure> {
     let mut table = Table::new(
         "Memory",
-        "model | per job | before the first batch | added by the greatest | greatest scale",
+        "model | per job | before the first batch | added at the largest scale | largest scale",
     );
     let mut bars = Vec::new();
     for line in lines {

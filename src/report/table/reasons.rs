@@ -151,12 +151,12 @@ pub(in crate::report) fn both_modes(modes: &[Mode; 2]) -> String {
     modes.each_ref().map(mode).join(" or ")
 }
 
-/// Returns `: 1.20 ms, 3 children left behind`, if a child of a group failed.
+/// Returns `: 1.20 ms, children left behind: 3`, if a child of a group failed.
 fn group_over(cell: &Cell) -> Option<String> {
     let attest = cell.attest.as_ref()?;
     let took = long_ns(attest.group_ended_ns_max?);
     let left = attest.children_left.filter(|left| *left > 0);
-    let left = left.map_or_else(String::new, |left| format!(", {left} children left behind"));
+    let left = left.map_or_else(String::new, |left| format!(", children left behind: {left}"));
     Some(format!(": {took}{left}"))
 }
 

@@ -6,6 +6,7 @@ use super::{
     head::Head,
     request::Request,
 };
+use crate::quantity::counted;
 
 /// The longest head of an answer that is accepted.
 const MOST_HEAD: usize = 64 << 10;
@@ -129,8 +130,8 @@ impl Rendered {
         // Some servers end a body with an empty line beyond its length.
         let after = without_empty_lines(&bytes[used..]);
         if whole && !after.is_empty() && !is_timeout(after) {
-            let more = after.len();
-            return Err(self.malformed(format!("{more} bytes came after the end of the answer")));
+            let more = counted(after.len(), "byte");
+            return Err(self.malformed(format!("{more} came after the end of the answer")));
         }
         match if whole { self.finish(progress)? } else { Step::More } {
             Step::Done { close } => Ok(Step::Done { close: close || !after.is_empty() }),

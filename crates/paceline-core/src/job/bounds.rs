@@ -45,8 +45,8 @@ pub const BYTES: Bound = Bound::new("the bytes of a message", 8, 16 << 20);
 pub const SAID: Bound = Bound::new("the bytes of a message in a room", 8, 64 << 10);
 /// Connections of a pool.
 pub const POOL: Bound = Bound::new("the connections of a pool", 1, 10_000);
-/// Round trips of an exchange.
-pub const TIMES: Bound = Bound::new("the times of an exchange", 1, 1_000_000);
+/// Round trips of an exchange, or messages to a room.
+pub const TIMES: Bound = Bound::new("times", 1, 1_000_000);
 /// Messages of a `hop` step.
 pub const HOPS: Bound = Bound::new("hops", 1, 1_000_000);
 /// Yields of a `yield` step.

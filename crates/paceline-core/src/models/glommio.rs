@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use bytesize::ByteSize;
 use glommio::{
     GlommioError, LocalExecutorBuilder, Placement as Pinning, ReactorErrorKind,
     channels::local_channel,
@@ -45,8 +46,10 @@ fn plain(error: GlommioError<()>) -> io::Error {
     match error {
         GlommioError::ReactorError(ReactorErrorKind::MemLockLimit(has, needs)) => {
             io::Error::other(format!(
-                "a worker needs {needs} bytes of locked memory, and {has} are allowed; lift it with: ulimit -l \
-                 unlimited (docker run --ulimit memlock=-1)"
+                "a worker needs {} of locked memory, has {}; lift it with: ulimit -l unlimited (docker run --ulimit \
+                 memlock=-1)",
+                ByteSize(needs).display().iec(),
+                ByteSize(has).display().iec()
             ))
         }
         other => other.into(),

@@ -64,7 +64,7 @@ impl Prepared {
         let room = elapsed.saturating_mul(attest.peak_in_flight);
         if room < self.total_wait {
             return invalid(format!(
-                "at most {} in flight for {elapsed:?} leave no room for waits of {:?} in all",
+                "at most {} in flight for {elapsed:?} cannot have waited for {:?} in all",
                 counted(peak, "job"),
                 self.total_wait
             ));

@@ -28,6 +28,7 @@ use crate::{
     perform::{Probe, Probed},
     prepared::{Attestation, Fault, Recorded, ServerSeen},
     protocol::{CellSpec, Reply, Request},
+    soft_limits::with_remedy,
     usage::Usage,
 };
 
@@ -60,7 +61,7 @@ pub enum HostError {
 impl HostError {
     /// Returns the error of a process that could not be started.
     pub fn unstarted(error: &io::Error) -> Self {
-        HostError::Fault(Fault::Failed(format!("cannot start a process: {error}")))
+        HostError::Fault(Fault::Failed(format!("cannot start a process: {}", with_remedy(error))))
     }
 }
 
@@ -70,7 +71,8 @@ impl fmt::Display for HostError {
             HostError::Fault(fault) => fault.fmt(f),
             HostError::Died(how) => write!(f, "the process of the cell ended: {how}"),
             HostError::Silent(patience) => {
-                write!(f, "no answer within {}", humantime::format_duration(*patience))
+                let time = humantime::format_duration(*patience);
+                write!(f, "the process of the cell gave no answer within {time}, and was ended")
             }
             HostError::Interrupted => f.write_str("interrupted"),
         }

@@ -9,8 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::with_remedy;
-use crate::job::Addresses;
+use crate::{job::Addresses, soft_limits::with_remedy};
 
 /// How long a reply may take; it normally takes some microseconds.
 const PATIENCE: Duration = Duration::from_secs(10);

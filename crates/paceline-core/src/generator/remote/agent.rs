@@ -83,9 +83,9 @@ impl LineConnection {
                     order.check()?;
                     let host = program
                         .generator()
-                        .map_err(|error| format!("failed to start the load generator: {error}"))?;
+                        .map_err(|error| format!("cannot start the load generator: {error}"))?;
                     let line = serde_json::to_string(&order)
-                        .map_err(|error| format!("failed to serialize the order: {error}"))?;
+                        .map_err(|error| format!("cannot write the order: {error}"))?;
                     let patience = order.time_limit(patience);
                     running = self.relay(Running { load, host, patience }, line)?;
                 }

@@ -17,7 +17,7 @@ use paceline_gated::clock::within;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::{Reply, Request};
-use crate::leash::Leash;
+use crate::{leash::Leash, quantity::counted};
 
 /// The longest line of a reply without times, in bytes.
 const LINE: usize = 64 << 10;
@@ -213,8 +213,8 @@ impl Link {
     }
 
     fn too_long(&self) -> String {
-        let most = self.longest.load(Relaxed);
-        self.complain(&format!("it wrote a line of more than {most} bytes"))
+        let most = counted(self.longest.load(Relaxed), "byte");
+        self.complain(&format!("it wrote a line of more than {most}"))
     }
 
     /// Describes what went wrong, with the first useful line of standard error.
