@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{
     charts,
-    lines::{Line, OWN, left_out, lines as lines_of, scales, widest as widest_of, words},
+    lines::{Line, OWN, lines as lines_of, scales, widest as widest_of, words},
     load, models, over_time,
     overview::{WorkloadSummary, bytes, nanoseconds},
     parts::{Data, Figure, Picture, Table, name, reason},
