@@ -20,13 +20,15 @@ pub use types::{Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit};
 
 use std::fmt::Write;
 
+use words::place;
+
 /// The light palette; the page has the same, and a dark one.
 const STYLE: &str = include_str!("chart/chart.css");
 /// The number of colours; the page's palette has two shades of each, for light and dark mode.
 const COLOURS: usize = 8;
 /// The number of dash patterns in the style sheets.
 const DASHES: usize = 4;
-/// Markers around the origin.
+/// Markers around the origin. A mark refers to one by its name, as in `m0`: repeated shapes were a fifth of a page.
 const MARKERS: [&str; 7] = [
     "M-3.5,0a3.5,3.5 0 1,0 7,0a3.5,3.5 0 1,0 -7,0z",
     "M-3.2,-3.2h6.4v6.4h-6.4z",
@@ -42,8 +44,15 @@ pub fn file(svg: &str) -> String {
     let body = svg.split_once('>').map_or("", |(_, body)| body);
     let head = svg.split_once('>').map_or(svg, |(head, _)| head);
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{head}><style>{STYLE}</style><rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>{body}\n"
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{head}><style>{STYLE}</style>{}<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>{body}\n",
+        markers()
     )
+}
+
+/// Returns the definitions of the markers, once for a file or a page.
+pub fn markers() -> String {
+    let define = |(name, shape): (usize, &&str)| format!("<path id=\"m{name}\" d=\"{shape}\"/>");
+    format!("<defs>{}</defs>", MARKERS.iter().enumerate().map(define).collect::<String>())
 }
 
 /// Returns a line with its marker for a legend.
@@ -51,9 +60,9 @@ pub fn swatch(index: usize) -> String {
     let mut svg = String::new();
     let _ = write!(
         svg,
-        "<svg viewBox=\"0 0 36 14\" class=\"swatch {}\" aria-hidden=\"true\"><path class=\"l\" d=\"M1,7H35\"/><path class=\"m\" d=\"{}\" transform=\"translate(18,7)\"/></svg>",
+        "<svg viewBox=\"0 0 36 14\" class=\"swatch {}\" aria-hidden=\"true\"><path class=\"l\" d=\"M1,7H35\"/>{}</svg>",
         classes(index),
-        marker(index)
+        mark(index, 18.0, 7.0, None)
     );
     svg
 }
@@ -63,7 +72,15 @@ pub(super) fn classes(index: usize) -> String {
     format!("c{} d{}", index % COLOURS, index / COLOURS % DASHES)
 }
 
-/// Returns the marker. Eight colours and seven markers have no common factor: the first 56 differ even without dashes.
-fn marker(index: usize) -> &'static str {
-    MARKERS[index % MARKERS.len()]
+/// Returns a mark of a series, with its tooltip. Eight colours and seven markers have no common factor: the first 56
+/// series differ even without dashes.
+fn mark(index: usize, left: f64, top: f64, tooltip: Option<&str>) -> String {
+    let mut svg = format!("<use class=\"m\" href=\"#m{}\" x=\"", index % MARKERS.len());
+    place(&mut svg, left);
+    svg.push_str("\" y=\"");
+    place(&mut svg, top);
+    match tooltip {
+        Some(tooltip) => svg + "\"><title>" + tooltip + "</title></use>",
+        None => svg + "\"/>",
+    }
 }

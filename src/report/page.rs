@@ -28,7 +28,7 @@ use askama::Template;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
-use super::table::in_order;
+use super::{chart, table::in_order};
 use crate::{
     history::Series,
     output::{count, counted, plain},
@@ -71,6 +71,7 @@ pub fn page(sources: &Sources<'_>) -> String {
         style_hash: source_hash(STYLE),
         script_hash: source_hash(SCRIPT),
         script: SCRIPT,
+        markers: chart::markers(),
         sections,
         version: env!("CARGO_PKG_VERSION"),
         sources: head::contents(sources),
@@ -88,6 +89,8 @@ struct Page {
     style: &'static str,
     style_hash: String,
     script: &'static str,
+    /// The shapes to which all charts refer.
+    markers: String,
     script_hash: String,
     sections: Vec<Section>,
     version: &'static str,

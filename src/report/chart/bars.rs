@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    Bar, Bars, Scale, classes, marker,
+    Bar, Bars, Scale, classes, mark,
     place::AxisRange,
     plot::{below, open},
     words::{figure, text},
@@ -92,13 +92,8 @@ fn draw(svg: &mut String, bars: &Bars, row: &Bar, middle: f64, at: &dyn Fn(f64) 
             let _ = write!(svg, "<path class=\"lead\" d=\"M{LEFT},{middle:.1}H{left:.1}\"/>");
         }
         let value = row.value.map_or_else(String::new, |value| figure(bars.x.unit, value));
-        let _ = write!(
-            svg,
-            "<path class=\"m\" d=\"{}\" transform=\"translate({left:.1},{middle:.1})\"><title>{}\n{}</title></path>",
-            marker(row.index),
-            text(&row.name, 80),
-            text(&value, 60)
-        );
+        let tooltip = format!("{}\n{}", text(&row.name, 80), text(&value, 60));
+        svg.push_str(&mark(row.index, left, middle, Some(&tooltip)));
     }
     let _ = write!(
         svg,

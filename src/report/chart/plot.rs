@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    Axis, Curve, Mark, Plot, Point, Series, classes, marker,
+    Axis, Curve, Mark, Plot, Point, Series, classes, mark,
     place::{AxisRange, raw},
     words::{figure, place, text},
 };
@@ -291,13 +291,8 @@ impl Frame {
                 plot.marked.is_none_or(|marked| marked.iter().any(|at| (at - x).abs() < 1e-12))
             };
             for (left, top, point) in points.iter().filter(|(.., point)| marked(point.x)) {
-                svg.push_str("<path class=\"m\" d=\"");
-                svg.push_str(marker(series.index));
-                svg.push_str("\" transform=\"translate(");
-                place(svg, *left);
-                svg.push(',');
-                place(svg, *top);
-                let _ = write!(svg, ")\"><title>{name}\n{}</title></path>", tooltip(plot, point));
+                let tooltip = format!("{name}\n{}", tooltip(plot, point));
+                svg.push_str(&mark(series.index, *left, *top, Some(&tooltip)));
             }
         }
         if let Some(end) = end {
@@ -306,11 +301,10 @@ impl Frame {
                 if (last.0 - first.0).abs() < f64::EPSILON { last.0 + 6.0 } else { last.0 + 5.0 };
             let _ = write!(
                 svg,
-                "<path class=\"lead\" d=\"M{from:.1},{:.1}L{:.1},{end:.1}\"/><path class=\"m\" d=\"{}\" transform=\"translate({:.1},{end:.1})\"/><text class=\"n\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                "<path class=\"lead\" d=\"M{from:.1},{:.1}L{:.1},{end:.1}\"/>{}<text class=\"n\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
                 last.1,
                 right + 12.0,
-                marker(series.index),
-                right + 18.0,
+                mark(series.index, right + 18.0, end, None),
                 right + 26.0,
                 end + 4.0,
                 text(&series.name, NAME)
@@ -343,5 +337,5 @@ fn tooltip(plot: &Plot, point: &Point) -> String {
         }
         None => String::new(),
     };
-    text(&format!("{x} {}: {}{interval}", plot.x.label, figure(plot.y.unit, point.y)), 200)
+    text(&format!("at {x}: {}{interval}", figure(plot.y.unit, point.y)), 200)
 }

@@ -117,10 +117,12 @@ impl Figure {
         self.picture.as_ref().map_or_else(String::new, Picture::svg)
     }
 
-    /// Returns the chart with a linear axis, if its own is logarithmic.
+    /// Returns the chart with a linear axis, if its own is logarithmic. Where lines have two points, their
+    /// table shows as much in less room.
     fn linear(&self) -> Option<String> {
+        let bends = |plot: &Plot| plot.series.iter().any(|series| series.points.len() > 2);
         match &self.picture {
-            Some(Picture::Plot(plot)) if plot.y.scale == Scale::Log => {
+            Some(Picture::Plot(plot)) if plot.y.scale == Scale::Log && bends(plot) => {
                 let mut linear = plot.clone();
                 linear.y.scale = Scale::Linear;
                 Some(chart::plot(&linear))
