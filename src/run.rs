@@ -119,7 +119,7 @@ pub(crate) fn in_trials(
     for cell in &mut going {
         cell.refuse(session, order.budget, writer)?;
     }
-    leave_out(&mut going, session, left(), writer)?;
+    put_off(&mut going, session, left());
     let todo = going.iter().map(|cell| u64::from(cell.trials_left())).sum();
     let mut progress = Progress::start(todo);
     for trial in order.passes.clone() {
@@ -131,9 +131,24 @@ pub(crate) fn in_trials(
             if cell.needs(trial) {
                 progress.show(&cell.planned.label(), left());
                 cell.trial(session, trial, left(), writer)?;
-                cut(&mut going, index, session, left(), writer)?;
+                put_off_if_slow(&mut going, index, session, left());
                 let todo = going.iter().map(|cell| u64::from(cell.trials_left())).sum();
                 progress.left(todo);
+            }
+        }
+    }
+    // What is left of the budget is for those that were put off, the cheapest first.
+    let put_off = |(index, cell): (usize, &mut CellInProgress<'_>)| Some((index, cell.put_off.take()?));
+    let mut late: Vec<(usize, Duration)> = going.iter_mut().enumerate().filter_map(put_off).collect();
+    late.sort_by_key(|(index, _)| going[*index].cost(session));
+    for (index, share) in late {
+        let cell = &mut going[index];
+        for trial in order.passes.clone().filter(|_| !interrupted()) {
+            if cell.needs(trial) && cell.cost_of_a_trial(session) > left() {
+                cell.leave_out(session, (share, OVERDRAFT), writer)?;
+            } else if cell.needs(trial) {
+                progress.show(&cell.planned.label(), left());
+                cell.trial(session, trial, left(), writer)?;
             }
         }
     }
@@ -151,14 +166,9 @@ fn costs(going: &[CellInProgress<'_>], session: &Session) -> (Vec<Duration>, Dur
     (costs, sum)
 }
 
-/// If not all cells fit, leaves out those that would use up the budget of the others, the longest first. Otherwise a
-/// few slow cells, first in the shuffle, would decide which quick ones are measured.
-fn leave_out(
-    going: &mut [CellInProgress<'_>],
-    session: &Session,
-    budget: Duration,
-    writer: &mut Writer,
-) -> Result<(), String> {
+/// If not all cells fit, puts off those that would use up the budget of the others, the longest first. Otherwise a few
+/// slow cells, first in the shuffle, would decide which quick ones are measured.
+fn put_off(going: &mut [CellInProgress<'_>], session: &Session, budget: Duration) {
     let (costs, mut sum) = costs(going, session);
     let mut order: Vec<usize> = (0..going.len()).filter(|index| !costs[*index].is_zero()).collect();
     order.sort_by_key(|index| std::cmp::Reverse(costs[*index]));
@@ -168,34 +178,31 @@ fn leave_out(
         if sum <= budget || costs[index] <= share * OVERDRAFT {
             break;
         }
-        going[index].leave_out(session, costs[index], (share, OVERDRAFT), writer)?;
+        going[index].put_off = Some(share);
         sum = sum.saturating_sub(costs[index]);
         ahead -= 1;
     }
-    Ok(())
 }
 
-/// Ends the cell at `index` if not all cells fit, and its trials turn out to take much more than those of the others,
+/// Puts the cell at `index` off if not all cells fit, and its trials turn out to take much more than those of the others,
 /// whose budget they would use up.
-fn cut(
+fn put_off_if_slow(
     going: &mut [CellInProgress<'_>],
     index: usize,
     session: &Session,
     left: Duration,
-    writer: &mut Writer,
-) -> Result<(), String> {
-    let ahead = going.iter().filter(|cell| cell.ended.is_none()).count();
-    let Ok(ahead @ 1..) = u32::try_from(ahead) else { return Ok(()) };
+) {
+    let ahead = going.iter().filter(|cell| cell.ended.is_none() && cell.put_off.is_none()).count();
+    let Ok(ahead @ 1..) = u32::try_from(ahead) else { return };
     let (cost, share) = (going[index].cost(session), left / ahead);
     // To predict all cells takes a while, so it comes last.
     if cost <= share * OVERDRAFT {
-        return Ok(());
+        return;
     }
     let (_, sum) = costs(going, session);
-    if sum <= left || cost <= sum / ahead * OVERDRAFT {
-        return Ok(());
+    if sum > left && cost > sum / ahead * OVERDRAFT {
+        going[index].put_off = Some(share);
     }
-    going[index].leave_out(session, cost, (share, OVERDRAFT), writer)
 }
 
 /// Returns 0 to `count` − 1 in an order determined by `seed` (Fisher and Yates).

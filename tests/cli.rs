@@ -220,7 +220,7 @@ fn a_cell_that_turns_out_slow_leaves_its_budget_to_the_others() {
         cells("slow.toml quick.toml --model threads --trials 8 --budget 25s", folder.path());
     assert_eq!((code, cells.len()), (Some(0), 10));
     let reason = cells[0]["reason"].as_str().unwrap();
-    assert!(reason.starts_with("1 of 8 trials ran, and the others take at least "), "{reason}");
+    assert!(reason.contains(" of 8 trials ran, and the others take at least "), "{reason}");
     let left_out = |cell: &&Value| cell["reason"].as_str().is_some_and(|why| why.contains("share"));
     assert_eq!(cells.iter().filter(left_out).count(), 1, "{cells:?}");
 }

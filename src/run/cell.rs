@@ -44,6 +44,8 @@ pub(super) struct CellInProgress<'a> {
     trials: Vec<Trial>,
     /// The longest of the trials that this program ran.
     longest: Duration,
+    /// Its share of the budget, if it was put off because it takes much more, until the others have ended.
+    pub(super) put_off: Option<Duration>,
     /// The result, once it has ended.
     pub(super) ended: Option<Cell>,
 }
@@ -66,12 +68,14 @@ impl<'a> CellInProgress<'a> {
             state => state != State::Skipped,
         });
         let ended = ended.cloned();
-        CellInProgress { planned, passes, trials, longest: Duration::ZERO, ended }
+        CellInProgress { planned, passes, trials, longest: Duration::ZERO, put_off: None, ended }
     }
 
-    /// Returns whether this trial of it is still needed.
+    /// Returns whether this trial of it is still needed now.
     pub(super) fn needs(&self, trial: u32) -> bool {
-        self.ended.is_none() && !self.trials.iter().any(|done| done.trial == trial)
+        self.ended.is_none()
+            && self.put_off.is_none()
+            && !self.trials.iter().any(|done| done.trial == trial)
     }
 
     /// Returns the number of trials that it needs.
@@ -113,26 +117,30 @@ impl<'a> CellInProgress<'a> {
         Ok(())
     }
 
-    /// Returns the time that the remaining trials take at least, as far as is known; zero if it has ended.
+    /// Returns the time that the remaining trials take at least, as far as is known; zero if it has ended or was put off.
     pub(super) fn cost(&self, session: &Session) -> Duration {
-        if self.ended.is_some() {
-            return Duration::ZERO;
+        match self.trials_left() {
+            0 => Duration::ZERO,
+            left => self.cost_of_a_trial(session).saturating_mul(left),
         }
-        let bound = self.planned.bound(session.compute_ns).saturating_mul(BATCHES);
-        (START + bound.max(SLICE * 2)).max(self.longest).saturating_mul(self.trials_left())
     }
 
-    /// Ends it with the trials that it has: the rest take `cost`, more than `times` its `share` of the budget.
+    /// Returns the time that a trial takes at least, as far as is known.
+    pub(super) fn cost_of_a_trial(&self, session: &Session) -> Duration {
+        let bound = self.planned.bound(session.compute_ns).saturating_mul(BATCHES);
+        (START + bound.max(SLICE * 2)).max(self.longest)
+    }
+
+    /// Ends it with the trials that it has: the rest take more than `times` its `share` of the budget.
     pub(super) fn leave_out(
         &mut self,
         session: &Session,
-        cost: Duration,
         (share, times): (Duration, u32),
         writer: &mut Writer,
     ) -> Result<(), String> {
         let why = format!(
             "take at least {}, more than {times} times its share of the budget, {}",
-            long(cost),
+            long(self.cost(session)),
             long(share)
         );
         let skipped = format!("predicted: its trials {why}");
