@@ -29,6 +29,11 @@ pub const KINDS: [&str; 3] = [RUN, GATE, CLAIMS];
 /// All files of records.
 pub const PARTS: [&str; 7] = [RUN, CELLS, TRIALS, NODES, GATE, GATE_TRIALS, CLAIMS];
 
+/// Returns the name of a part that was packed by gzip.
+pub(super) fn packed(name: &str) -> String {
+    format!("{name}.gz")
+}
+
 /// Writes the record of a run, line by line.
 pub struct Writer {
     folder: PathBuf,
@@ -59,6 +64,10 @@ impl Writer {
 
     /// Resumes the record in `folder`, unless another process writes to it. A torn last line is cut off.
     pub fn resume(folder: &Path) -> Result<Self, String> {
+        if let Some(packed) = [CELLS, TRIALS].map(packed).iter().find(|name| folder.join(name).exists()) {
+            let packed = folder.join(packed);
+            return Err(format!("{0} is packed: gunzip {0}, then resume", packed.display()));
+        }
         let writer = Self::open(folder.to_owned(), "--resume")?;
         for name in [CELLS, TRIALS] {
             cut_torn_line(&folder.join(name)).map_err(|error| unwritable(folder, &error))?;

@@ -1,13 +1,14 @@
 //! Reads records. Files and their contents are separate functions, so that fuzzers need no files.
 
-use std::{collections::HashSet, fs, path::Path};
+use std::{collections::HashSet, fs, io::Read, path::Path};
 
+use flate2::read::MultiGzDecoder;
 use paceline_core::file;
 use serde::de::DeserializeOwned;
 
 use super::{
     CLAIMS_SCHEMA, Cell, Claims, GATE_SCHEMA, Gate, GateTrial, NODES_SCHEMA, Run, SCHEMA,
-    files::{CELLS, CLAIMS, GATE, GATE_TRIALS, NODES, RUN, Record, TRIALS, not_ours},
+    files::{CELLS, CLAIMS, GATE, GATE_TRIALS, NODES, RUN, Record, TRIALS, not_ours, packed},
 };
 
 /// The greatest size of a record's file that is read, in bytes.
@@ -105,9 +106,22 @@ fn text(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
     file::read(&path, MOST).map_err(|why| format!("{}: {why}", path.display()))
 }
 
-/// Reads a file; empty without such a file.
+/// Reads a file, or what gzip has made of it; empty without both.
 fn text_if_any(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
-    if folder.join(name).exists() { text(folder, name) } else { Ok(vec![]) }
+    let packed = packed(name);
+    if folder.join(name).exists() || !folder.join(&packed).exists() {
+        return if folder.join(name).exists() { text(folder, name) } else { Ok(vec![]) };
+    }
+    let mut unpacked = Vec::new();
+    let read = MultiGzDecoder::new(&*text(folder, &packed)?).take(MOST).read_to_end(&mut unpacked);
+    match read {
+        Ok(bytes) if (bytes as u64) < MOST => Ok(unpacked),
+        read => {
+            let why = read.map_or_else(|why| why.to_string(), |_| "it has over 1 GiB".into());
+            let path = folder.join(packed);
+            Err(format!("{}: cannot be unpacked: {why}", path.display()))
+        }
+    }
 }
 
 /// Parses the text of the file at `path`, if its schema is `current`.

@@ -1,6 +1,6 @@
 //! `paceline report` as its users meet it.
 
-use std::{fs, path::Path, process::Output};
+use std::{fs, io::Write, path::Path, process::Output};
 
 use paceline::report::Charts;
 
@@ -106,6 +106,33 @@ fn the_page_of_the_reference_run_has_at_most_3_kilobytes_a_cell_and_its_picture_
     let charts = Charts::of(&record);
     let picture = fs::read_to_string("docs/report.svg").unwrap();
     assert_eq!(charts.svg("echo/throughput").unwrap().trim(), picture.trim());
+}
+
+#[test]
+fn a_packed_record_is_read_as_it_was_and_resumed_only_when_unpacked() {
+    let results = tempfile::tempdir().unwrap();
+    let at = results.path().join("run");
+    fs::create_dir_all(&at).unwrap();
+    let record = Path::new("results/2026-11-26T23-05-35Z-criterion-6306");
+    let cells = fs::read(record.join("cells.jsonl")).unwrap();
+    fs::copy(record.join("run.json"), at.join("run.json")).unwrap();
+    fs::write(at.join("cells.jsonl"), &cells).unwrap();
+    let csv = || {
+        let output = report(results.path(), &["run", "--format", "csv", "-o", "-"]);
+        said(&output, 0);
+        program::text(&output.stdout)
+    };
+    let plain = csv();
+    fs::remove_file(at.join("cells.jsonl")).unwrap();
+    let mut gz = flate2::write::GzEncoder::new(vec![], flate2::Compression::best());
+    gz.write_all(&cells).unwrap();
+    let packed = gz.finish().unwrap();
+    fs::write(at.join("cells.jsonl.gz"), &packed).unwrap();
+    assert!(plain.lines().count() > 100 && csv() == plain);
+    let resumed = paceline::record::Writer::resume(&at).err().unwrap();
+    assert!(resumed.contains("cells.jsonl.gz is packed: gunzip "), "{resumed}");
+    fs::write(at.join("cells.jsonl.gz"), &packed[..packed.len() / 2]).unwrap();
+    assert!(said(&report(results.path(), &["run"]), 2).contains("gz: cannot be unpacked: "));
 }
 
 #[test]
