@@ -138,8 +138,10 @@ pub(crate) fn in_trials(
         }
     }
     // What is left of the budget is for those that were put off, the cheapest first.
-    let put_off = |(index, cell): (usize, &mut CellInProgress<'_>)| Some((index, cell.put_off.take()?));
-    let mut late: Vec<(usize, Duration)> = going.iter_mut().enumerate().filter_map(put_off).collect();
+    let put_off =
+        |(index, cell): (usize, &mut CellInProgress<'_>)| Some((index, cell.put_off.take()?));
+    let mut late: Vec<(usize, Duration)> =
+        going.iter_mut().enumerate().filter_map(put_off).collect();
     late.sort_by_key(|(index, _)| going[*index].cost(session));
     for (index, share) in late {
         let cell = &mut going[index];

@@ -247,7 +247,10 @@ fn connections_that_are_dropped_while_latencies_are_recorded_invalidate_a_cell()
     assert!(open.iter().any(Result::is_err), "one of them was dropped");
     printed(&ended(run), 3);
     let cells = record(folder.path()).unwrap().cells;
-    assert!(cells[0].reason.as_ref().unwrap().contains("the queue of the echo server was full"), "{cells:?}");
+    assert!(
+        cells[0].reason.as_ref().unwrap().contains("the queue of the echo server was full"),
+        "{cells:?}"
+    );
 }
 
 #[test]

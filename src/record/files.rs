@@ -64,7 +64,9 @@ impl Writer {
 
     /// Resumes the record in `folder`, unless another process writes to it. A torn last line is cut off.
     pub fn resume(folder: &Path) -> Result<Self, String> {
-        if let Some(packed) = [CELLS, TRIALS].map(packed).iter().find(|name| folder.join(name).exists()) {
+        if let Some(packed) =
+            [CELLS, TRIALS].map(packed).iter().find(|name| folder.join(name).exists())
+        {
             let packed = folder.join(packed);
             return Err(format!("{0} is packed: gunzip {0}, then resume", packed.display()));
         }

@@ -62,8 +62,8 @@ fn a_side_stays_while_the_gate_that_uses_it_runs() {
 /// and calls `use_side` in that process.
 fn gate_that_uses(test: &str, tiny: &Tiny) -> (Child, PathBuf) {
     let mut child = again(test, &tiny.folder).stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let folder = lines.filter_map(|line| line.strip_prefix("folder: ").map(PathBuf::from)).next();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let folder = lines.find_map(|line| line.strip_prefix("folder: ").map(PathBuf::from));
     (child, folder.unwrap())
 }
 
@@ -71,7 +71,7 @@ fn use_side(folder: &Path) {
     let project = Project::here(folder, None, None).unwrap();
     let built = project.build(&project.resolve("HEAD").unwrap(), false, &|_| ()).unwrap();
     println!("\nfolder: {}", built.folder.unwrap().display());
-    thread::sleep(Duration::from_secs(600));
+    thread::sleep(Duration::from_mins(10));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn hanging_build(test: &str) -> (Tiny, Child, Pid) {
     let pid = tiny.folder.join("target/pid");
     let file = pid.to_str().unwrap();
     let write = format!("std::fs::write({file:?}, std::process::id().to_string()).unwrap();");
-    let sleep = "std::thread::sleep(std::time::Duration::from_secs(600));";
+    let sleep = "std::thread::sleep(std::time::Duration::from_mins(10));";
     tiny.write(
         "build.rs",
         &format!("fn main() {{ {write} println!(\"cargo::warning=x\"); {sleep} }}"),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::{
-    Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit, bars, MARKERS, classes, file,
+    Axis, Bar, Bars, Curve, MARKERS, Mark, Plot, Point, Scale, Series, Unit, bars, classes, file,
     place::AxisRange,
     plot, small,
     words::{figure, tick},

@@ -382,6 +382,6 @@ mod tests {
         let mut host = host("sleep 61 & echo $!; exec sleep 61");
         let orphan = host.exchange(String::new(), Duration::from_secs(9)).unwrap();
         drop(host);
-        assert!(!std::path::Path::new(&format!("/proc/{orphan}")).exists(), "{orphan}");
+        assert!(!Path::new(&format!("/proc/{orphan}")).exists(), "{orphan}");
     }
 }
