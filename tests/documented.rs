@@ -117,7 +117,7 @@ const FILES: &[(&str, &str)] = &[
 
 /// The records that a clone has.
 const RECORDS: [&str; 2] =
-    ["2026-11-26T23-05-35Z-criterion-6306", "2026-11-26T00-15-20Z-rounds-17411"];
+    ["2026-11-26T23-05-35Z-criterion-6306", "2026-11-27T16-03-20Z-trials-15464"];
 
 /// The commands of a document's shell blocks, without comments.
 fn commands(text: &str) -> Vec<&str> {

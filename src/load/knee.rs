@@ -50,7 +50,7 @@ impl Search {
         self.last = rate;
         self.next = None;
         // A server that answers wrongly, at whatever rate, has no figure; one that is gone ends the climb.
-        let at_the_end = saturated(&cell) || is_gone(&cell);
+        let at_the_end = is_gone(&cell) || saturated(&cell) && self.best.is_none();
         let wrong = cell.state == State::Refused || !may_be_the_rate(&cell);
         // One that fails has not kept the rate. Where none has been kept, only one that sheds load may keep a lower.
         let fails_at_once = cell.state == State::Failed && !sheds(&cell);
@@ -389,7 +389,7 @@ mod tests {
             assert!(saturated(&late) && why.contains("is 50.0"), "{why}");
             assert_eq!(late_tail(&late, 1), None, "it has ended");
         }
-        // Without a rate that was kept, the search has no figure; after one, it ends there.
+        // Without a rate that was kept, the search has no figure; after one, it goes on below.
         let late = || {
             let reason = late_tail(&cell(2_000, 26_000_000), 10_000_000);
             Cell { state: State::Invalid, reason, latency: None, ..cell(2_000, 26_000_000) }
@@ -400,8 +400,12 @@ mod tests {
         let mut search = Search::from(100.0, Duration::from_millis(10));
         search.take(100.0, step(100.0, 100.0));
         search.take(200.0, late());
-        assert_eq!(search.next, None);
-        let knee = search.found().unwrap().load.unwrap().knee.unwrap();
+        while let Some(rate) = search.next {
+            search.take(rate, if rate > 150.0 { late() } else { step(rate, 1e6) });
+        }
+        let load = search.found().unwrap().load.unwrap();
+        let (rate, knee) = (load.rate.unwrap(), load.knee.unwrap());
+        assert!(knee.is_least() && (150.0 / CLOSE / CLOSE..150.0).contains(&rate), "{rate}");
         assert!(knee.gave_way.unwrap().ends_with("over half of that is its own lateness"));
     }
 

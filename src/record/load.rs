@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Against, Estimate, Node, State};
 use crate::output::{long, long_ns, noun};
 use paceline_core::{
-    generator::{Arrivals, Interval},
+    generator::{Arrivals, Interval, LATE, SATURATED},
     histogram::Distribution,
     prepared::ServerSeen,
 };
@@ -310,6 +310,16 @@ pub struct Knee {
     pub steps: Vec<KneeStep>,
     /// Why the next rate was not kept; `None` if the highest possible rate was.
     pub gave_way: Option<String>,
+}
+
+impl Knee {
+    /// Returns whether the rate is only the least that the server keeps: at the next higher one, the generator gave way.
+    #[must_use]
+    pub fn is_least(&self) -> bool {
+        self.gave_way
+            .as_ref()
+            .is_some_and(|why| why.starts_with(SATURATED) || why.starts_with(LATE))
+    }
 }
 
 /// A rate that was tried.

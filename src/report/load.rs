@@ -28,6 +28,9 @@ pub(super) fn late_mark(late: &[impl AsRef<str>], name: &str) -> &'static str {
 /// The meaning of that mark.
 pub(super) const LATE: &str = "?: over half of it is the generator's own lateness";
 
+/// The meaning of the mark of a knee at which the generator gave way.
+const LEAST: &str = "≥: beyond it the generator was late or saturated, and not the server, which may keep a higher rate";
+
 /// Metrics that a short table omits.
 const DETAILS: [&str; 6] = ["of bound", "latencies", "p90", "service p99", "generator", "gens"];
 
@@ -55,6 +58,9 @@ pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent)
             let head: Vec<&str> =
                 std::iter::once("model").chain(shown.iter().map(|metric| metric.name)).collect();
             let _ = writeln!(text, "{}", figures_table(&head, &rows));
+        }
+        if of.iter().any(|cell| is_least(cell)) {
+            let _ = writeln!(text, "{LEAST}");
         }
         if let Some(line) = ranks::legend(&of) {
             let _ = writeln!(text, "{line}");
@@ -122,6 +128,11 @@ fn row(cell: &Cell, metrics: &[&Metric], marks: &[&str]) -> Option<Vec<String>> 
     })
 }
 
+/// Returns whether the knee of a cell is only the least that its server keeps.
+fn is_least(cell: &Cell) -> bool {
+    cell.load.as_ref().and_then(|load| load.knee.as_ref()).is_some_and(Knee::is_least)
+}
+
 /// Formats a metric of a cell for tables, with its mark; empty if it was not measured.
 pub(super) fn shown(metric: &Metric, cell: &Cell) -> String {
     metric.of(cell).map_or_else(String::new, |value| {
@@ -131,7 +142,8 @@ pub(super) fn shown(metric: &Metric, cell: &Cell) -> String {
             MetricUnit::Share => fine_percent(value),
             MetricUnit::Count => count(value as usize),
         };
-        format!("{}{value}", late_mark(&cell.latencies_of_the_generator(), metric.name))
+        let least = if metric.name == "req/s" && is_least(cell) { "≥" } else { "" };
+        format!("{}{least}{value}", late_mark(&cell.latencies_of_the_generator(), metric.name))
     })
 }
 
@@ -201,9 +213,10 @@ fn stairs(cell: &Cell, knee: &Knee) -> String {
         |step| format!("; at {}: {}", rate(step.rate), step.gave_way.clone().unwrap_or_default()),
     );
     format!(
-        "  {}: {} within {limit} up to {} requests per second{over}",
+        "  {}: {} within {limit} up to {}{} requests per second{over}",
         cell.model,
         if cell.latency_ns_p99.is_some() { "p99 stays" } else { "all latencies stay" },
+        if knee.is_least() { "at least " } else { "" },
         rate(kept)
     )
 }

@@ -1,10 +1,15 @@
 //! `paceline report` as its users meet it.
 
-use std::{fs, io::Write, path::Path, process::Output};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::Output,
+};
 
 use paceline::report::Charts;
 
-use super::{page_of, program, sample_claims, sample_run};
+use super::{BENCH, page_of, program, sample_claims, sample_run};
 
 fn report(results: &Path, arguments: &[&str]) -> Output {
     program::run(results, [&["report"], arguments, &["--out", "."]].concat())
@@ -92,18 +97,23 @@ fn a_torn_last_line_costs_one_cell_and_a_newer_schema_is_refused() {
     assert!(said(&report(results.path(), &[name]), 2).contains("use a newer paceline"));
 }
 
-/// The run in the README: real models, real distributions.
-const REFERENCE: &str = "results/2026-11-26T00-15-20Z-rounds-17411";
+/// The reference run: real models, real distributions.
+const REFERENCE: &str = "results/2026-11-27T16-03-20Z-trials-15464";
 
 #[test]
-fn the_page_of_the_reference_run_has_at_most_3_kilobytes_a_cell_and_its_picture_is_that_runs() {
+fn the_page_of_the_reference_run_has_at_most_3_kilobytes_a_cell_and_the_picture_is_of_the_run_in_the_readme()
+ {
     let record = paceline::record::read(Path::new(REFERENCE)).unwrap();
-    assert!(record.cells.len() >= 200);
-    assert_eq!(record.workloads(), ["sleep", "echo", "cpu", "service"], "as they were asked for");
+    assert!(record.cells.len() >= 1_000);
+    assert_eq!(
+        record.workloads()[..4],
+        ["sleep", "echo", "switch", "cpu"],
+        "as they were asked for"
+    );
     let page = page_of(&record);
     let most = record.cells.len() * 3000;
     assert!(page.len() <= most, "{} bytes of {most}", page.len());
-    let charts = Charts::of(&record);
+    let charts = Charts::of(&paceline::record::read(Path::new(BENCH)).unwrap());
     let picture = fs::read_to_string("docs/report.svg").unwrap();
     assert_eq!(charts.svg("echo/throughput").unwrap().trim(), picture.trim());
 }
@@ -113,7 +123,7 @@ fn a_packed_record_is_read_as_it_was_and_resumed_only_when_unpacked() {
     let results = tempfile::tempdir().unwrap();
     let at = results.path().join("run");
     fs::create_dir_all(&at).unwrap();
-    let record = Path::new("results/2026-11-26T23-05-35Z-criterion-6306");
+    let record = Path::new(BENCH);
     let cells = fs::read(record.join("cells.jsonl")).unwrap();
     fs::copy(record.join("run.json"), at.join("run.json")).unwrap();
     fs::write(at.join("cells.jsonl"), &cells).unwrap();
@@ -140,11 +150,13 @@ fn a_run_that_was_cut_off_says_so_and_nothing_of_a_record_is_written_over() {
     let results = tempfile::tempdir().unwrap();
     let at = results.path().join("run");
     fs::create_dir_all(&at).unwrap();
-    let reference = |part| fs::read_to_string(Path::new(REFERENCE).join(part)).unwrap();
-    let mut run: serde_json::Value = serde_json::from_str(&reference("run.json")).unwrap();
+    let run = fs::read(Path::new(REFERENCE).join("run.json")).unwrap();
+    let mut run: serde_json::Value = serde_json::from_slice(&run).unwrap();
     run["planned"] = 240.into();
     fs::write(at.join("run.json"), run.to_string()).unwrap();
-    let some: String = reference("cells.jsonl").split_inclusive('\n').take(100).collect();
+    let packed = fs::read(Path::new(REFERENCE).join("cells.jsonl.gz")).unwrap();
+    let lines = BufReader::new(flate2::read::GzDecoder::new(&*packed)).lines();
+    let some: String = lines.take(100).map(|line| line.unwrap() + "\n").collect();
     fs::write(at.join("cells.jsonl"), some + "{\"torn").unwrap();
     let says = |arguments: &[&str], code, sentences: &[&str]| {
         let output = report(results.path(), arguments);
