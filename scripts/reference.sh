@@ -92,6 +92,8 @@ rm -f "$out"/*/trials.jsonl "$out/log"
 for record in "$out"/*/; do
     [ -f "$record/run.json" ] || continue
     "$PACELINE" report "$record" -o "$record/report.html" >/dev/null || failed=1
+    # As large as half, and read as it is.
+    gzip -9 -n "$record/cells.jsonl"
 done
 kib=$(du -sk "$out" | cut -f1)
 echo "$out: $kib KiB"
