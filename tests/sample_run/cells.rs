@@ -21,7 +21,9 @@ const TRIALS: u32 = 3;
 
 /// How a model does on `sleep`: its name, workers and placement, what a job costs in nanoseconds and in bytes, and how
 /// many can wait at once.
-const MANNERS: [(&str, Option<usize>, Placement, f64, f64, usize); 6] = [
+type Manner = (&'static str, Option<usize>, Placement, f64, f64, usize);
+
+const MANNERS: [Manner; 6] = [
     ("sequential", Some(1), Placement::Outside, 60_000.0, 48.0, 1),
     ("threads", None, Placement::Outside, 11_000.0, 12_600.0, usize::MAX),
     ("pool", Some(8), Placement::Outside, 900.0, 64.0, 8),
