@@ -73,7 +73,7 @@ fn what_was_given_or_is_mostly_the_generators_is_ranked_nowhere() {
         }
         told(&cell)
     };
-    assert_eq!(spoiled(|load| drop(load.errors.insert("timeout".into(), 1))), [false; 3]);
+    assert_eq!(spoiled(|load| load.errors = [("timeout".into(), 1)].into()), [false; 3]);
     let knee = |load: &mut LoadFigures| {
         load.knee = Some(Knee { limit_ns: 1, steps: vec![], gave_way: None });
     };
