@@ -73,8 +73,7 @@ fn what_was_given_or_is_mostly_the_generators_is_ranked_nowhere() {
         }
         told(&cell)
     };
-    let failed = |load: &mut LoadFigures| load.errors = [("timeout".into(), 1)].into();
-    assert_eq!(spoiled(failed), [false; 3]);
+    assert_eq!(spoiled(|load| load.errors = [("timeout".into(), 1)].into()), [false; 3]);
     let knee = |load: &mut LoadFigures| {
         load.knee = Some(Knee { limit_ns: 1, steps: vec![], gave_way: None });
     };
