@@ -251,7 +251,10 @@ fn connections_that_are_dropped_while_latencies_are_recorded_invalidate_a_cell()
     let ended = ended(run);
     assert_eq!(ended.status.code(), Some(3), "{}", text(&ended.stderr));
     let cells = record(folder.path()).unwrap().cells;
-    assert!(cells[0].reason.as_ref().unwrap().contains("the queue of the echo server was full"), "{cells:?}");
+    assert!(
+        cells[0].reason.as_ref().unwrap().contains("the queue of the echo server was full"),
+        "{cells:?}"
+    );
 }
 
 #[test]

@@ -170,9 +170,9 @@ impl Options {
             flags::number(&arguments, "--measurement-time", 0.001)?.map(Duration::from_secs_f64);
         let seed = match variable("PACELINE_SEED") {
             None => fresh_seed(),
-            Some(text) => text
-                .parse()
-                .map_err(|_| format!("PACELINE_SEED is a number from 0 to {}, not {text:?}", u64::MAX))?,
+            Some(text) => text.parse().map_err(|_| {
+                format!("PACELINE_SEED is a number from 0 to {}, not {text:?}", u64::MAX)
+            })?,
         };
         let test = has("--test") || !has("--bench");
         let verbose = has("--verbose") || has("-v");

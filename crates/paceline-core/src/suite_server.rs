@@ -75,7 +75,8 @@ fn serve_all() -> io::Result<()> {
     let mut first = servers.swap_remove(0);
     for mut server in servers {
         thread::Builder::new().name("echo".into()).spawn(move || {
-            let why = server.run(None).map_or_else(|error| with_remedy(&error), |()| "no reason".into());
+            let why =
+                server.run(None).map_or_else(|error| with_remedy(&error), |()| "no reason".into());
             let _ = writeln!(io::stderr(), "the suite's server ended: {why}");
             std::process::exit(1);
         })?;

@@ -63,9 +63,7 @@ pub(super) fn lines<'a>(cells: &[&'a Cell]) -> Vec<Line<'a>> {
 }
 
 /// Returns what these cells count per second, and what their scale is.
-pub(super) fn words<'a>(
-    cells: impl IntoIterator<Item = &'a Cell>,
-) -> (&'static str, &'static str) {
+pub(super) fn words<'a>(cells: impl IntoIterator<Item = &'a Cell>) -> (&'static str, &'static str) {
     if cells.into_iter().any(|cell| cell.load.is_some()) {
         ("requests per second", "connections")
     } else {

@@ -146,7 +146,9 @@ pub(super) fn why(error: &io::Error, to: SocketAddr) -> String {
     use rustix::io::Errno;
     match Errno::from_io_error(error) {
         Some(Errno::CONNREFUSED) => REFUSED.into(),
-        Some(Errno::MFILE | Errno::NFILE) => "too many open files: raise the limit (ulimit -n)".into(),
+        Some(Errno::MFILE | Errno::NFILE) => {
+            "too many open files: raise the limit (ulimit -n)".into()
+        }
         Some(Errno::ADDRNOTAVAIL) if is_missing(to.ip()) => {
             format!("this machine does not have the address {}", to.ip())
         }

@@ -102,7 +102,8 @@ impl Driver<'_> {
                     // The connection was idle for longer than the server allows, so the server closes it.
                     Some(true) => return self.lost(index, None),
                     Some(false) => {
-                        let why = format!("{} came that no request asked for", counted(read, "byte"));
+                        let why =
+                            format!("{} came that no request asked for", counted(read, "byte"));
                         return Err(self.placed(index, &Failure::new(Kind::Malformed, why)));
                     }
                     None => continue,

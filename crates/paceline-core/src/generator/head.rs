@@ -59,7 +59,9 @@ impl Head {
             } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
                 if !field.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
                     let coding = String::from_utf8_lossy(field.value);
-                    return Err(format!("the answer has the transfer coding {coding:?}: only chunked is read"));
+                    return Err(format!(
+                        "the answer has the transfer coding {coding:?}: only chunked is read"
+                    ));
                 }
                 if chunked {
                     return Err("the answer is chunked twice".into());
