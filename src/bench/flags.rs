@@ -56,8 +56,8 @@ pub(super) fn refuse(arguments: &[String]) -> Result<(), String> {
 
 /// Returns the value of `name`, a number of at least `least`, if given.
 pub(super) fn number(arguments: &[String], name: &str, least: f64) -> Result<Option<f64>, String> {
-    let Some(text) = value_of(arguments, name) else { return Ok(None) };
     const MOST: f64 = 86_400.0;
+    let Some(text) = value_of(arguments, name) else { return Ok(None) };
     let read = text.parse::<f64>().ok().filter(|number| (least..=MOST).contains(number));
     read.map(Some).ok_or(format!("{name} is a number from {least} to {MOST}, not {text}"))
 }

@@ -244,6 +244,9 @@ fn key(tables: &[OneMatrix], apart: bool, with_workers: bool) -> String {
 
 /// Returns why no cell has the figure, and the command that measures it.
 fn unknown(by: RankedBy, run: &Run, cells: &[&Cell]) -> (String, String) {
+    if by == RankedBy::Throughput {
+        return ("No cell of this record has a figure.".into(), String::new());
+    }
     if by != RankedBy::P99 {
         return (format!("No cell of this record has its {}.", by.label()), String::new());
     }
