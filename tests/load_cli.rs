@@ -344,7 +344,7 @@ fn a_server_on_one_family_only_is_found_and_where_none_is_it_is_said_what_was_tr
     assert_eq!(state, State::Failed);
     for tried in [
         "cannot be connected to",
-        &format!("127.0.0.1:{nobody} (the connection was refused)"),
+        &format!("127.0.0.1:{nobody} (the connection was refused"),
         "[::1]",
     ] {
         assert!(why.contains(tried), "{why}");

@@ -235,6 +235,9 @@ fn key(tables: &[OneMatrix], apart: bool, with_workers: bool) -> String {
 
 /// Returns why no cell has the figure, and the command that measures it.
 fn unknown(by: By, run: &Run, cells: &[&Cell]) -> (String, String) {
+    if by.is_rate() {
+        return ("No cell of this record has a figure.".into(), String::new());
+    }
     if by.ranked != RankedBy::P99 {
         return (format!("No cell of this record has its {}.", by.label), String::new());
     }

@@ -145,7 +145,9 @@ impl Connection {
 pub(super) fn why(error: &io::Error, to: SocketAddr) -> String {
     use rustix::io::Errno;
     match Errno::from_io_error(error) {
-        Some(Errno::CONNREFUSED) => REFUSED.into(),
+        Some(Errno::CONNREFUSED) => {
+            format!("{REFUSED}: nothing listens there, so start the server or correct the address")
+        }
         Some(Errno::MFILE | Errno::NFILE) => {
             "too many open files: raise the limit (ulimit -n)".into()
         }

@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use crate::{job::Addresses, soft_limits::with_remedy};
+use crate::job::Addresses;
+use crate::soft_limits::with_remedy;
 
 /// How long a reply may take; it normally takes some microseconds.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -17,7 +17,8 @@ use paceline_gated::clock::within;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::{Reply, Request};
-use crate::{leash::Leash, quantity::counted};
+use crate::leash::Leash;
+use crate::quantity::counted;
 
 /// The longest line of a reply without times, in bytes.
 const LINE: usize = 64 << 10;
