@@ -182,7 +182,10 @@ fn every_job_is_cancelled_though_one_of_them_cannot_be() {
     let engine = QUICK
         .replace("'sh \"$0\" >&2; exit 1', \"{script}\"", "'echo job $0', \"{submission}\"")
         .replace("[\"true\"]\nline", "[\"printf\", '1 R\\n2 R\\n']\nline")
-        .replace("cancel = [\"true\"]", "cancel = [\"sh\", \"-c\", 'echo >cancelled-$0; [ $0 = 2 ]', \"{job}\"]");
+        .replace(
+            "cancel = [\"true\"]",
+            "cancel = [\"sh\", \"-c\", 'echo >cancelled-$0; [ $0 = 2 ]', \"{job}\"]",
+        );
     fs::write(folder.join("two.toml"), format!("most_tasks = 1\n{engine}")).unwrap();
     ok(folder, &["cluster", "submit", "plan", "--engine", "two.toml"]);
     refused(folder, &["cluster", "cancel", "plan"], 1, "job 1 goes on");

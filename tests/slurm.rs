@@ -216,16 +216,15 @@ fn a_block_that_is_preempted_is_lost_and_one_that_is_held_after_a_requeue_is_blo
     let status = cluster.prints(&["status", "plan"]);
     assert!(status.contains("1 lost") && status.contains("PREEMPTED"), "{status}");
     nothing_is_left(&cluster);
-    for (how, held) in [
-        (&["requeuehold"][..], "PENDING"),
-        (&["requeuehold", "State=SpecialExit"], "SPECIAL_EXIT"),
-    ] {
+    for (how, held) in
+        [(&["requeuehold"][..], "PENDING"), (&["requeuehold", "State=SpecialExit"], "SPECIAL_EXIT")]
+    {
         in_mid_trial(&cluster, &["submit", "plan"]);
         let task = in_state("RUNNING");
         cluster.slurm("scontrol", &[how, &[task.trim()]].concat());
         patiently("it is held", || !in_state(held).is_empty());
         let waited = cluster.ends(3, &["status", "plan", "--wait"]);
-        assert!(waited.contains("1 blocked") && waited.contains("job_requeued_in"), "{waited}");
+        assert!(waited.contains("1 blocked") && waited.contains("requeued in"), "{waited}");
         nothing_is_left(&cluster);
         cluster.ok(&["cancel", "plan"]);
     }

@@ -99,7 +99,7 @@ impl NodeFile {
             node,
             cores: cores(),
             models: folder.models.iter().map(|entry| model_info(entry)).collect(),
-            timer_floor: wake_errors(std::time::Duration::from_millis(1), 50).distribution(),
+            timer_floor: wake_errors(Duration::from_millis(1), 50).distribution(),
         }
     }
 }

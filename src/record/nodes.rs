@@ -246,7 +246,10 @@ mod tests {
         }
         assert_eq!(all.nodes[0].other_boot_ids, ["4"]);
         let said = all.warnings();
-        assert!(said.len() == 1 && said[0].starts_with("a had 2 boot ids: it restarted"), "{said:?}");
+        assert!(
+            said.len() == 1 && said[0].starts_with("a had 2 boot ids: it restarted"),
+            "{said:?}"
+        );
     }
 
     #[test]

@@ -22,7 +22,8 @@ use super::{
 
 /// Works on a block on a machine with these ids. Returns `None`, after a message, where ids cannot be replaced.
 fn work_on(folder: &Path, [machine, boot]: [&str; 2], block: &str) -> Option<Output> {
-    const MOUNT: &str = "mount --bind machine /etc/machine-id && mount --bind boot /proc/sys/kernel/random/boot_id";
+    const MOUNT: &str =
+        "mount --bind machine /etc/machine-id && mount --bind boot /proc/sys/kernel/random/boot_id";
     fs::write(folder.join("machine"), machine).unwrap();
     fs::write(folder.join("boot"), boot).unwrap();
     let script = format!("{MOUNT} || exit 77; exec \"$@\"");
