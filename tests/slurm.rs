@@ -224,7 +224,7 @@ fn a_block_that_is_preempted_is_lost_and_one_that_is_held_after_a_requeue_is_blo
         cluster.slurm("scontrol", &[how, &[task.trim()]].concat());
         patiently("it is held", || !in_state(held).is_empty());
         let waited = cluster.ends(3, &["status", "plan", "--wait"]);
-        assert!(waited.contains("1 blocked") && waited.contains("job_requeued_in"), "{waited}");
+        assert!(waited.contains("1 blocked") && waited.contains("requeued in"), "{waited}");
         nothing_is_left(&cluster);
         cluster.ok(&["cancel", "plan"]);
     }

@@ -243,7 +243,8 @@ impl Engine {
 
     /// Whether a waiting job with this reason will never run.
     pub(super) fn never(&self, reason: &str) -> bool {
-        self.never.iter().any(|never| reason == never)
+        // Some versions of Slurm write the reasons that are sentences with spaces.
+        self.never.contains(&reason.replace(' ', "_"))
     }
 
     /// The script for one submission of a plan. Paths in it are quoted for a shell.

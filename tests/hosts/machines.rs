@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     all_end_well, collected, paceline, planned,
-    program::{call, ended},
+    program::{await_that, call, ended, has_open},
     record_in, said, work,
 };
 
@@ -45,13 +45,15 @@ fn a_load_waits_for_a_block_on_one_of_its_nodes() {
     let folder = folder.path();
     planned(folder, &["a=127.0.0.1", "b=127.0.0.2"], "--port 17562");
     let user = rustix::process::geteuid().as_raw();
-    let block = File::create(folder.join(format!("paceline-{user}-b.lock"))).unwrap();
+    let path = folder.join(format!("paceline-{user}-b.lock"));
+    let block = File::create(&path).unwrap();
     block.lock().unwrap();
     let nodes = ["a", "b"].map(|node| {
         let mut work = paceline(folder, &[], &["work", "plan", "0000", "--node", node]);
         work.env("TMPDIR", folder).spawn().unwrap()
     });
-    thread::sleep(Duration::from_secs(2));
+    await_that("it finds its node taken", || has_open(nodes[1].id(), &path));
+    thread::sleep(Duration::from_millis(200));
     assert!(!folder.join("plan/parts").exists(), "it does not wait");
     drop(block);
     for (node, waits) in nodes.map(ended).iter().zip([false, true]) {

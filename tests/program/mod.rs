@@ -207,6 +207,12 @@ pub(crate) fn long_plan(folder: &Path) -> Vec<&'static str> {
     "cluster plan long.toml --model tokio,pool --trials 1 --out plan".split(' ').collect()
 }
 
+/// Returns whether a process has a file open.
+pub(crate) fn has_open(id: u32, file: &Path) -> bool {
+    let open = fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten();
+    open.into_iter().any(|of| fs::read_link(of.path()).is_ok_and(|path| path == file))
+}
+
 /// Returns whether this machine has a program of this name.
 pub(crate) fn is_installed(program: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();

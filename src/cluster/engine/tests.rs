@@ -29,6 +29,7 @@ fn the_words_of_slurm_are_understood_and_one_that_is_new_is_waited_out() {
     assert_eq!((read[2].task, read[2].node.as_str()), (Some(2), "n2"));
     assert!(slurm.never("PartitionConfig") && !slurm.never("Resources"));
     assert!(slurm.never("JobHoldMaxRequeue"), "only an administrator releases it");
+    assert!(slurm.never("job requeued in held state"), "it is written with spaces");
     assert_eq!(slurm.read("").unwrap(), []);
     assert!(slurm.read("slurm_load_jobs error\n").is_err(), "an error is no empty queue");
 }
