@@ -184,7 +184,7 @@ fn one_that_lies_is_invalid() {
         ends("60s", &format!("hello; prepared; watched {arguments}"), "invalid", &[reason]);
     }
     let queued = r#"hello; prepared; read -r r; sleep 0.1; printf '{"watched":{"ns":30000000,"jobs":10,"units":10,"digest":"%s","peak_in_flight":1,"job_threads":1}}\n' "$DIGEST""#;
-    ends("60s", queued, "invalid", &["no room for waits"]);
+    ends("60s", queued, "invalid", &["at most 1 job in flight for 30ms"]);
     let times = r#"hello; prepared; watched; batches; sleep 0.1; printf '{"batch":{"ns":50000000,"jobs":10,"units":10,"digest":"%s","latency_ns":[1]}}\n' "$DIGEST""#;
     ends("60s", times, "invalid", &["1 latencies of 10 jobs"]);
 }
