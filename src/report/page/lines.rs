@@ -62,9 +62,11 @@ pub(super) fn lines<'a>(cells: &[&'a Cell]) -> Vec<Line<'a>> {
     by_series.iter().map(line).collect()
 }
 
-/// Returns what these cells count per second, and what their scale is.
+/// Returns what these cells count per second, and what their scale is. Loads beside batches go by the words of batches.
 pub(super) fn words<'a>(cells: impl IntoIterator<Item = &'a Cell>) -> (&'static str, &'static str) {
-    if cells.into_iter().any(|cell| cell.load.is_some()) {
+    let cells: Vec<&Cell> = cells.into_iter().collect();
+    let is_batch = |cell: &&Cell| cell.state == State::Ok && cell.load.is_none();
+    if cells.iter().any(|cell| cell.load.is_some()) && !cells.iter().any(is_batch) {
         ("requests per second", "connections")
     } else {
         ("jobs per second", "jobs at once")
