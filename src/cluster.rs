@@ -81,7 +81,7 @@ fn write_json_file(path: &Path, value: &impl Serialize) -> Result<(), Fault> {
     write_file(path, &json(value))
 }
 
-/// Returns so many random bytes as hexadecimal digits.
+/// Returns `BYTES` random bytes as hexadecimal digits.
 fn random<const BYTES: usize>() -> io::Result<String> {
     let mut random = [0; BYTES];
     File::open("/dev/urandom")?.read_exact(&mut random)?;

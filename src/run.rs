@@ -120,8 +120,7 @@ pub(crate) fn in_trials(
         cell.refuse(session, order.budget, writer)?;
     }
     put_off(&mut going, session, left());
-    let todo = going.iter().map(|cell| u64::from(cell.trials_left())).sum();
-    let mut progress = Progress::start(todo);
+    let mut progress = Progress::start(trials_left(&going));
     for trial in order.passes.clone() {
         for index in shuffled(going.len(), order.seed.wrapping_add(u64::from(trial))) {
             if interrupted() {
@@ -132,30 +131,34 @@ pub(crate) fn in_trials(
                 progress.show(&cell.planned.label(), left());
                 cell.trial(session, trial, left(), writer)?;
                 put_off_if_slow(&mut going, index, session, left());
-                let todo = going.iter().map(|cell| u64::from(cell.trials_left())).sum();
-                progress.left(todo);
+                progress.left(trials_left(&going));
             }
         }
     }
     // What is left of the budget is for those that were put off, the cheapest first.
-    let put_off =
+    let take =
         |(index, cell): (usize, &mut CellInProgress<'_>)| Some((index, cell.put_off.take()?));
-    let mut late: Vec<(usize, Duration)> =
-        going.iter_mut().enumerate().filter_map(put_off).collect();
+    let mut late: Vec<(usize, Duration)> = going.iter_mut().enumerate().filter_map(take).collect();
     late.sort_by_key(|(index, _)| going[*index].cost(session));
     for (index, share) in late {
-        let cell = &mut going[index];
         for trial in order.passes.clone().filter(|_| !interrupted()) {
+            let cell = &mut going[index];
             if cell.needs(trial) && cell.cost_of_a_trial(session) > left() {
                 cell.leave_out(session, (share, OVERDRAFT), writer)?;
             } else if cell.needs(trial) {
                 progress.show(&cell.planned.label(), left());
                 cell.trial(session, trial, left(), writer)?;
             }
+            progress.left(trials_left(&going));
         }
     }
     progress.end();
     Ok(going.into_iter().filter_map(|cell| cell.ended).collect())
+}
+
+/// Returns the number of trials that are still needed now.
+fn trials_left(going: &[CellInProgress<'_>]) -> u64 {
+    going.iter().map(|cell| u64::from(cell.trials_left())).sum()
 }
 
 /// How many equal shares of the budget a cell may take.

@@ -39,20 +39,25 @@ pub(super) fn work(
     program: Program,
 ) -> Result<Worked, Fault> {
     let load = &load.of(block);
+    let leads = name == load.server.id;
+    match load.generators.iter().find(|node| node.id == name) {
+        _ if leads => {}
+        Some(node) => check_address(node)?,
+        None => {
+            let names: Vec<&str> = load.generators.iter().map(|node| &*node.id).collect();
+            return Err(Fault::Usage(format!(
+                "the node {name:?} has no role in this plan: its server is {}, its generators are {}; name one of them with --node",
+                load.server.id,
+                names.join(", ")
+            )));
+        }
+    }
     let _shared = claim(name, true, START_TIMEOUT)?;
-    if name == load.server.id {
-        return lead(plan, load, block, program);
+    if leads {
+        lead(plan, load, block, program)
+    } else {
+        generate(plan, load, block, name, &program)
     }
-    if let Some(node) = load.generators.iter().find(|node| node.id == name) {
-        check_address(node)?;
-        return generate(plan, load, block, name, &program);
-    }
-    let names: Vec<&str> = load.generators.iter().map(|node| &*node.id).collect();
-    Err(Fault::Usage(format!(
-        "the node {name:?} has no role in this plan: its server is {}, its generators are {}; name one of them with --node",
-        load.server.id,
-        names.join(", ")
-    )))
 }
 
 /// Checks that this machine has the address of `node`: the record would name another than the one that sends. The

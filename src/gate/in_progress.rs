@@ -327,9 +327,8 @@ impl GateInProgress<'_, '_> {
                 (State::Ok, Some("new: the base does not have it, so it is not gated".into()))
             }
             None if metric.is_count() => (State::Ok, None),
-            None if going.head_crashes().is_some() => (State::Failed, going.head_crashes()),
-            None if going.head_does_not_wait().is_some() => {
-                (State::Failed, going.head_does_not_wait())
+            None if let Some(why) = going.head_crashes().or_else(|| going.head_does_not_wait()) => {
+                (State::Failed, Some(why))
             }
             None if log_ratios.len() >= pace::FEWEST as usize => (State::Ok, None),
             None => too_few(going, metric, log_ratios.len()),

@@ -50,9 +50,7 @@ impl Project {
         };
         Ok(Some(found))
     }
-}
 
-impl Project {
     /// Returns a sentence if the head has another bench than the base: a cell may do other work under the same name.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Order, bench::NoFigure};
 use crate::{
     output::{Progress, count, long, print, rate},
-    record::{Cell, by_column, mostly_late},
+    record::{Cell, MOSTLY_LATE, by_column, late_mark, mostly_late},
 };
 use paceline_core::{
     generator::{Drive, Interval, LEAST_INTERVAL_NS},
@@ -62,11 +62,8 @@ impl<'a> IntervalPrinter<'a> {
         if format == IntervalFormat::Text {
             let (of, name) = (order.trials, printer.cell.server_name());
             // A closed loop has no schedule to be late for.
-            let mark = if matches!(order.drive, Drive::Closed) {
-                ""
-            } else {
-                "; ?: over half of it is the generator's own lateness"
-            };
+            let closed = matches!(order.drive, Drive::Closed);
+            let mark = if closed { String::new() } else { format!("; {MOSTLY_LATE}") };
             printer.print(&format!("\n{name}, trial {} of {of}{mark}\n{}", trial + 1, head()));
         }
         printer
@@ -120,7 +117,7 @@ fn late_in(interval: &Interval) -> Vec<&'static str> {
 fn line(interval: &Interval) -> String {
     let late = late_in(interval);
     let time = |name: &str, ns: Option<u64>| {
-        let mark = if late.contains(&name) { "?" } else { "" };
+        let mark = late_mark(&late, name);
         ns.map_or_else(|| "-".into(), |ns| format!("{mark}{}", long(Duration::from_nanos(ns))))
     };
     let times = interval.latency.as_ref();

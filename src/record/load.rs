@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Against, Estimate, Node, State};
 use crate::output::{long, long_ns, noun};
 use paceline_core::{
-    generator::{Arrivals, Interval, LATE, SATURATED},
+    generator::{Arrivals, Interval, is_the_generators},
     histogram::Distribution,
     prepared::ServerSeen,
 };
@@ -202,6 +202,14 @@ pub fn mostly_late(
     latencies.iter().filter(is_late).map(|(name, _)| *name).collect()
 }
 
+/// The meaning of the mark of a latency that is mostly the generator's lateness.
+pub(crate) const MOSTLY_LATE: &str = "?: over half of it is the generator's own lateness";
+
+/// Returns the mark of the latency `name` if it is one of `late`, which [`mostly_late`] returned.
+pub(crate) fn late_mark(late: &[impl AsRef<str>], name: &str) -> &'static str {
+    if late.iter().any(|of| of.as_ref() == name) { "?" } else { "" }
+}
+
 impl LoadFigures {
     /// Returns a load without results.
     pub fn new(
@@ -316,9 +324,7 @@ impl Knee {
     /// Returns whether the rate is only the least that the server keeps: at the next higher one, the generator gave way.
     #[must_use]
     pub fn is_least(&self) -> bool {
-        self.gave_way
-            .as_ref()
-            .is_some_and(|why| why.starts_with(SATURATED) || why.starts_with(LATE))
+        self.gave_way.as_deref().is_some_and(is_the_generators)
     }
 }
 

@@ -106,21 +106,25 @@ fn text(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
     file::read(&path, MOST).map_err(|why| format!("{}: {why}", path.display()))
 }
 
-/// Reads a file, or what gzip has made of it; empty without both.
+/// Reads a file, or the copy of it that gzip packed; empty if there is neither.
 fn text_if_any(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
     let packed = packed(name);
-    if folder.join(name).exists() || !folder.join(&packed).exists() {
-        return if folder.join(name).exists() { text(folder, name) } else { Ok(vec![]) };
-    }
-    let mut unpacked = Vec::new();
-    let read = MultiGzDecoder::new(&*text(folder, &packed)?).take(MOST).read_to_end(&mut unpacked);
-    match read {
-        Ok(bytes) if (bytes as u64) < MOST => Ok(unpacked),
-        read => {
-            let why = read.map_or_else(|why| why.to_string(), |_| "it has over 1 GiB".into());
-            let path = folder.join(packed);
-            Err(format!("{}: cannot be unpacked: {why}", path.display()))
+    match [name, &packed].map(|name| folder.join(name).exists()) {
+        [true, _] => text(folder, name),
+        [false, true] => {
+            let unpacked = unpacked(&text(folder, &packed)?);
+            unpacked.map_err(|why| format!("{}: {why}", folder.join(packed).display()))
         }
+        [false, false] => Ok(vec![]),
+    }
+}
+
+fn unpacked(packed: &[u8]) -> Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    match MultiGzDecoder::new(packed).take(MOST).read_to_end(&mut text) {
+        Ok(bytes) if (bytes as u64) < MOST => Ok(text),
+        Ok(_) => Err("cannot be unpacked: it has over 1 GiB".into()),
+        Err(why) => Err(format!("cannot be unpacked: {why}")),
     }
 }
 

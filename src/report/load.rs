@@ -17,16 +17,8 @@ use crate::{
         columns, count, cut, figures_table, fine_percent, folded, long_ns, long_ns_f64,
         plain_lines, rate,
     },
-    record::{Cell, Knee, LoadFigures, Loop, State, UrlFigures},
+    record::{Cell, Knee, LoadFigures, Loop, MOSTLY_LATE, State, UrlFigures, late_mark},
 };
-
-/// Returns the mark of the latency `name` if over half of it is the generator's own lateness: it is one of `late`.
-pub(super) fn late_mark(late: &[impl AsRef<str>], name: &str) -> &'static str {
-    if late.iter().any(|of| of.as_ref() == name) { "?" } else { "" }
-}
-
-/// The meaning of that mark.
-pub(super) const LATE: &str = "?: over half of it is the generator's own lateness";
 
 /// The meaning of the mark of a knee at which the generator gave way.
 const LEAST: &str = "≥: beyond it the generator was late or saturated, and not the server, which may keep a higher rate";
@@ -198,7 +190,7 @@ fn by_url(load: &LoadFigures) -> String {
         return String::new();
     }
     let rows: Vec<Vec<String>> = load.by_url.iter().map(|url| of_url(url, load)).collect();
-    let mark = if has_late_url(load) { format!("  {LATE}\n") } else { String::new() };
+    let mark = if has_late_url(load) { format!("  {MOSTLY_LATE}\n") } else { String::new() };
     figures_table(&columns(BY_URL), &rows) + "\n" + &mark
 }
 

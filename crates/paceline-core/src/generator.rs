@@ -48,6 +48,7 @@ pub use interval::{Interval, sum_mismatch};
 pub use loaded::{
     LATE, LATE_NS, LEAST_LATE_STARTS, LEAST_MISSED, LEAST_REACHED, Loaded, MOST_CPU_SHARE,
     MOST_GROWTH, MOST_SCHEDULE_ERROR_NS, MOST_TAKEN_SHARE, Part, SATURATED, UNSTEADY,
+    is_the_generators,
 };
 pub use merge::MergedLoad;
 pub use remote::{Agent, AgentError, AgentMessage, LeaderMessage, LineConnection};

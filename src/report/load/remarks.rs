@@ -2,10 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{LATE, late_mark};
 use crate::{
     output::{counted, fine_percent, long_ns, long_ns_f64, rate},
-    record::{Against, AtShare, Cell, Estimate, LoadFigures, State},
+    record::{Against, AtShare, Cell, Estimate, LoadFigures, MOSTLY_LATE, State, late_mark},
     report::table::{both_modes, in_order, word},
 };
 use paceline_core::generator::{Interval, LEAST_MISSED, LEAST_REACHED};
@@ -123,7 +122,7 @@ fn at_share(at: &AtShare) -> String {
         time("max", at.latency_ns_max.map(|most| Estimate::exactly(most as f64))),
     ];
     let times: Vec<String> = times.into_iter().flatten().collect();
-    let mark = if at.mostly_late.is_empty() { String::new() } else { format!("; {LATE}") };
+    let mark = if at.mostly_late.is_empty() { String::new() } else { format!("; {MOSTLY_LATE}") };
     let found = match &at.reason {
         Some(why) => format!("{}: {why}", word(at.state)),
         None => times.join(", ") + &mark,

@@ -9,19 +9,19 @@ use super::{
 };
 use crate::{
     output::{count, rate, shell_word},
-    record::{Cell, Hosts, LoadFigures, Run, State},
-    report::{
-        load::LATE,
-        table::{series_name, word},
-    },
+    record::{Cell, Hosts, LoadFigures, MOSTLY_LATE, Run, State},
+    report::table::{series_name, word},
 };
 use paceline_core::{models, workloads};
 
 /// Returns a row for each cell.
 pub(super) fn all(run: &Run, cells: &[&Cell]) -> Table {
     let is_late = |cell: &Cell| cell.latencies_of_the_generator().contains(&"p99");
-    let late =
-        if cells.iter().any(|cell| is_late(cell)) { format!(" ({LATE})") } else { String::new() };
+    let late = if cells.iter().any(|cell| is_late(cell)) {
+        format!(" ({MOSTLY_LATE})")
+    } else {
+        String::new()
+    };
     let mut table = Table::new(
         format!("Every cell, and the command that measures it again{late}"),
         "workload | model | scale | state | jobs per second | p99 latency | CPU per job | memory added | command",

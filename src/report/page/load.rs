@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     output::{count, rate},
-    record::{AtShare, Cell, Estimate, Knee, State},
-    report::load::{BY_URL, LATE, has_late_url, of_url},
+    record::{AtShare, Cell, Estimate, Knee, MOSTLY_LATE, State},
+    report::load::{BY_URL, has_late_url, of_url},
 };
 
 /// The meaning of the mark of a latency in the table of a chart.
@@ -54,7 +54,7 @@ pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
                     rate(figures.0).into(),
                     marked(figures.1, is_late),
                     "yes".into(),
-                    if is_late { LATE } else { "" }.into(),
+                    if is_late { MOSTLY_LATE } else { "" }.into(),
                 ]);
                 loaded.points.extend((!is_late).then_some(figures));
             }
@@ -65,7 +65,7 @@ pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
         loaded.points.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
     drawn.retain(|loaded| !loaded.points.is_empty());
-    let has_late = table.rows.iter().any(|row| row[2].text.starts_with('?'));
+    let has_late = table.has_marks();
     (!drawn.is_empty() || has_late).then(|| Figure {
         title: "p99 latency over the offered rate".into(),
         kind: "load",
@@ -179,7 +179,7 @@ pub(super) fn by_url(cells: &[&Cell]) -> Option<Table> {
     let measured = || cells.iter().filter(|cell| cell.state == State::Ok);
     let loads = || measured().filter_map(|cell| Some((cell, cell.load.as_ref()?)));
     let late = loads().any(|(_, load)| has_late_url(load));
-    let mark = if late { format!(" ({LATE})") } else { String::new() };
+    let mark = if late { format!(" ({MOSTLY_LATE})") } else { String::new() };
     let mut table = Table::new(format!("Each URL by itself{mark}"), &head);
     for (cell, load) in loads() {
         for url in &load.by_url {

@@ -26,7 +26,7 @@ const NOT_RANKED: &str = "not ranked";
 /// The memory per job, which is of all scales together and has a table of another form.
 const MEMORY: &str = "memory per job";
 
-/// A figure of the matrix: what it is called, and what it is of a cell.
+/// A figure that the matrix ranks by: its name, and how to read it from a cell.
 #[derive(Clone, Copy)]
 struct By {
     ranked: RankedBy,

@@ -161,8 +161,7 @@ fn latency(all: &[ServerOverTime]) -> Figure {
     let table = table(all, "Latency in each interval", "p50 | p99 | max", |trials| {
         COLUMNS.map(|name| field(trials, name)).into()
     });
-    let is_marked = |data: &Data| data.text.starts_with('?');
-    let has_late = table.rows.iter().any(|row| row.iter().any(is_marked));
+    let has_late = table.has_marks();
     let title = if what == "Latency" { what.to_owned() } else { format!("{what} latency") };
     Figure {
         title: format!("{title} over time"),

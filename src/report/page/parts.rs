@@ -44,6 +44,11 @@ impl Table {
         self
     }
 
+    /// Returns whether a latency in it has the mark of the generator's lateness.
+    pub(super) fn has_marks(&self) -> bool {
+        self.rows.iter().flat_map(|row| row.iter().skip(1)).any(|data| data.text.starts_with('?'))
+    }
+
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass by reference")]
     fn heading(&self, place: &usize) -> &'static str {
         // A heading is aligned like its column: words to the left, figures to the right.

@@ -8,8 +8,7 @@ use super::{
 };
 use crate::{
     output::{count, listed},
-    record::{Cell, Estimate, State},
-    report::load::{LATE, late_mark},
+    record::{Cell, Estimate, MOSTLY_LATE, State, late_mark},
 };
 use paceline_core::histogram::Distribution;
 
@@ -70,9 +69,8 @@ pub(super) fn figure<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option
             sleeps.map_or_else(Data::default, |of| ns(of.ns_p50)),
         ]);
     }
-    let is_marked = |data: &Data| data.text.starts_with('?');
-    let late = if table.rows.iter().any(|row| row.iter().any(is_marked)) {
-        format!(" {LATE}, so it says little of the server.")
+    let late = if table.has_marks() {
+        format!(" {MOSTLY_LATE}, so it says little of the server.")
     } else {
         String::new()
     };

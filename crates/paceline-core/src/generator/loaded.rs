@@ -24,6 +24,12 @@ const UNKNOWN_OTHERS: f64 = 1.0 / 3.0;
 pub const SATURATED: &str = "generator saturated";
 /// The beginning of the reason if the generator had CPU time left, but started requests too late.
 pub const LATE: &str = "generator late";
+/// Returns whether a reason says that the generator was at fault, and not the server.
+#[must_use]
+pub fn is_the_generators(why: &str) -> bool {
+    [SATURATED, LATE].iter().any(|begin| why.starts_with(begin))
+}
+
 /// The beginning of the reason if the server did not keep the rate.
 pub const UNSTEADY: &str = "not steady";
 /// A start that is later than this counts as late.

@@ -2,7 +2,7 @@
 
 use super::{
     super::super::{
-        load::{BY_URL, LATE, has_late_url, late_remark, of_url, shown as shown_metric},
+        load::{BY_URL, has_late_url, late_remark, of_url, shown as shown_metric},
         table::{
             by_state, figure, in_order, marks, ranked, series, several_workers, summary, word,
         },
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     load::{METRICS, MetricUnit},
     output::{capital, columns, count, counted, cut, noun, rate},
-    record::{Cell, Estimate, LoadFigures, Record, State, UrlFigures},
+    record::{Cell, Estimate, LoadFigures, MOSTLY_LATE, Record, State, UrlFigures},
 };
 
 /// The bytes reserved for the closing lines.
@@ -193,7 +193,7 @@ fn by_url(page: &mut Page, cells: &[&Cell]) {
         }
     }
     if loads.iter().any(|load| has_late_url(load)) {
-        page.line(&format!("\n{}.", escaped(LATE)));
+        page.line(&format!("\n{}.", escaped(MOSTLY_LATE)));
     }
 }
 
