@@ -13,7 +13,7 @@ use crate::{
 const JOBS: usize = 4;
 /// The most batches to run until every worker was seen: on a busy machine a thread may not get a CPU within one batch.
 const TRIES: usize = 8;
-/// The rounds of `compute` in a job in Rust: about 0.2 ms.
+/// The rounds of `compute` in a job in Rust: 0.2 to 1 ms.
 const ROUNDS: u64 = 200_000;
 /// The time that a job computes in another language, in nanoseconds.
 const JOB_NS: f64 = 1e6;
