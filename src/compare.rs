@@ -16,4 +16,4 @@ pub use crashes::head_crashes_more;
 pub use overall::overall;
 pub use records::{Comparison, Pair, Refusal, RunName, comparable, compare_records};
 pub use shifts::{Basis, Shift};
-pub use verdict::{Judged, Sample, bar, judge, judge_against};
+pub use verdict::{Judged, Sample, bar, far_slower, judge, judge_against};

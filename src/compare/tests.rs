@@ -3,8 +3,11 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::record::{
-    Change, Crashes, GateCell, Metric, Overall, Presence, SameProgram, Sameness, State, Verdict,
+use crate::{
+    record::{
+        Change, Crashes, GateCell, Metric, Overall, Presence, SameProgram, Sameness, State, Verdict,
+    },
+    stats::simulated::normal,
 };
 
 /// Returns trials spread evenly around `mean`, up to `spread` on either side.
@@ -32,6 +35,52 @@ fn the_four_verdicts_follow_the_margins() {
     assert_eq!(verdict(&around(0.0, 0.5, 40)), Verdict::Inconclusive);
     // Slower by more than the margin, not significantly, and perhaps by more than the clear margin.
     assert_eq!(verdict(&around(0.06, 0.5, 40)), Verdict::Inconclusive);
+}
+
+#[test]
+fn a_head_that_is_far_slower_in_a_few_of_its_processes_does_not_pass() {
+    let null = around(0.0, 0.05, 40);
+    let with = |slow: usize, by: f64| {
+        let mut trials = around(0.01, 0.05, 40);
+        trials.iter_mut().rev().take(slow).for_each(|trial| *trial += by);
+        judge(&[sample(&trials, &null)], 0.05)[0]
+    };
+    assert_eq!(with(3, 0.7).verdict, Some(Verdict::NotRegressed), "3 of 40 may be chance");
+    for slow in 4..=6 {
+        let judged = with(slow, 0.7);
+        assert!(judged.change.unwrap().share < 0.03, "the mean of {slow} does not show it");
+        assert_eq!(judged.verdict, Some(Verdict::Inconclusive), "{slow}");
+        assert_eq!(judged.trials_needed, None);
+    }
+    assert_eq!(with(30, 0.7).verdict, Some(Verdict::Regressed));
+    // Not where the copy, or the head the other way, differs as much.
+    let [mut copy, mut head] = [null.clone(), around(0.0, 0.05, 40)];
+    head.iter_mut().take(6).for_each(|trial| *trial += 0.7);
+    assert_eq!(far_slower(&head, &copy, 0.05), 6);
+    assert_eq!(far_slower(&head, &[], 0.05), 6);
+    copy[20] = -0.8;
+    assert_eq!(far_slower(&head, &copy, 0.05), 0);
+    head[20] = -0.8;
+    assert_eq!(far_slower(&head, &null, 0.05), 0);
+}
+
+#[test]
+fn equal_programs_are_seldom_far_slower_in_some_trials() {
+    for trials in [12, 20, 40, 100] {
+        let cells = 4000;
+        let noise = normal(trials as u64, 3 * trials * cells);
+        // As heavy tails as the worst kind of job has: a cube.
+        let times: Vec<f64> = noise.iter().map(|z| 0.05 * z * z * z).collect();
+        let slow = times.chunks_exact(3 * trials).filter(|cell| {
+            let ratios = |side: usize| -> Vec<f64> {
+                (0..trials).map(|trial| cell[side * trials + trial] - cell[trial]).collect()
+            };
+            far_slower(&ratios(1), &ratios(2), 0.05) > 0
+        });
+        let share = slow.count() as f64 / cells as f64;
+        println!("{trials} trials: {:.2} % of {cells} equal cells", share * 100.0);
+        assert!(share <= 0.01, "{trials}: {share}");
+    }
 }
 
 #[test]

@@ -2,13 +2,16 @@
 
 use crate::{
     record::{Change, Verdict},
-    stats::{Bar, FEWEST, Trimmed, discoveries, trials_until},
+    stats::{Bar, FEWEST, Trimmed, discoveries, median_and_range, trials_until},
 };
 
 /// The level of the intervals.
 const LEVEL: f64 = 0.95;
 /// The share of runs in which an effect must be found to be called detectable.
 const POWER: f64 = 0.8;
+/// From how many far slower trials on a cell is not called not regressed. In equal programs, fewer than one cell in a
+/// hundred has as many.
+const FAR_SLOWER: usize = 4;
 
 /// The input of a verdict: a cell and metric measured on both sides.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +54,8 @@ pub struct Judged {
 /// Each sample has two one-sided tests, for slower and for faster. Benjamini and Hochberg's procedure goes over all of
 /// them as one family. Then
 /// * **regressed** is a rejected cell that is slower by the margin, **improved** one that is faster by the margin;
-/// * **not regressed** is any other cell whose one-sided upper bound, at 1 − `rate`, is below the clear margin;
+/// * **not regressed** is any other cell whose one-sided upper bound, at 1 − `rate`, is below the clear margin, unless
+///   the head is [`far_slower`] in some trials;
 /// * **inconclusive** is the rest.
 ///
 /// At most one of a cell's two tests is rejected, so none is whose p-value exceeds `rate` / 2. The two-sided 95 %
@@ -89,6 +93,25 @@ pub fn judge_against(samples: &[Sample], rate: f64, part: f64) -> Vec<Judged> {
         }
     })
     .collect()
+}
+
+/// Returns the number of trials in which the head was slower than in its usual trial, by more than the clear margin and
+/// by more than any other trial of the cell is from the usual one: the head's own towards faster, and the copy's in
+/// either direction. 0 if there are so few that chance explains them. The usual trial is the median.
+///
+/// The trimmed mean leaves out a fifth of the trials at each end. A head that is slow in fewer processes than that has
+/// the mean of one that never is.
+pub fn far_slower(log_ratios: &[f64], null: &[f64], clear_margin: f64) -> usize {
+    let from_usual = |arm: &[f64]| -> Vec<f64> {
+        let usual = if arm.is_empty() { 0.0 } else { median_and_range(arm).0 };
+        arm.iter().map(|trial| trial - usual).collect()
+    };
+    let head = from_usual(log_ratios);
+    let others = head.iter().map(|trial| -trial);
+    let others = others.chain(from_usual(null).into_iter().map(f64::abs));
+    let most = others.fold(clear_margin.ln_1p(), f64::max);
+    let trials = head.iter().filter(|trial| **trial > most).count();
+    if trials < FAR_SLOWER { 0 } else { trials }
 }
 
 /// Returns the conditions under which a change is found, if it is the only one among `samples` samples. `margin` is a
@@ -183,7 +206,8 @@ fn judged(
     let clear = sample.clear_margin.ln_1p();
     // At each of two looks, the bound is as strict as the tests.
     let level = 1.0 - rate;
-    let verdict = direction.unwrap_or(if mean.upper(level) < clear {
+    let slow = far_slower(sample.log_ratios, sample.null, sample.clear_margin) > 0;
+    let verdict = direction.unwrap_or(if mean.upper(level) < clear && !slow {
         Verdict::NotRegressed
     } else {
         Verdict::Inconclusive
@@ -193,7 +217,8 @@ fn judged(
         verdict: Some(verdict),
         change: head.change(),
         detectable: Some(bar.detectable(mean.se, mean.df).exp_m1()),
-        trials_needed: (verdict == Verdict::Inconclusive)
+        // No number of trials makes up for those that were far slower.
+        trials_needed: (verdict == Verdict::Inconclusive && !slow)
             .then(|| trials_needed(sample, mean, bar, level))
             .flatten(),
         ..unknown

@@ -57,6 +57,17 @@ fn a_null_arm_that_fired_is_named() {
 }
 
 #[test]
+fn a_head_that_is_far_slower_in_some_of_its_processes_is_named() {
+    let mut gate = GATES[0].clone();
+    assert!(!gate_table(&gate, false).contains("far slower"));
+    gate.cells[1].log_ratios = [vec![0.0; 36], vec![0.7; 4]].concat();
+    gate.cells[1].trials = 40;
+    let (name, text) = (&gate.cells[1].cell, gate_table(&gate, false));
+    let line = text.lines().find(|line| line.starts_with("the head is far slower")).unwrap();
+    assert!(line.contains(name.as_str()) && line.ends_with(", in 4 of 40 trials"), "{line}");
+}
+
+#[test]
 fn the_verdict_is_first_then_regressions_then_what_is_inconclusive_then_the_rest_folded() {
     let text = Export::Markdown.render(&GATES[0]);
     assert!(text.starts_with("### paceline gate: regressed\n"), "{text}");

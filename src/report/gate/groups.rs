@@ -2,6 +2,7 @@
 
 use super::{crashes, detectable, figure, interval_of, needed, share, why};
 use crate::{
+    compare::far_slower,
     output::cut,
     record::{Gate, GateCell, Presence, State, Verdict},
     report::unreliable::{model_of, remarks},
@@ -128,6 +129,7 @@ impl<'a> Groups<'a> {
         let dropped: u32 = timed.iter().map(|cell| cell.dropped).sum();
         let all: u32 = dropped + timed.iter().map(|cell| cell.trials).sum::<u32>();
         lines.push(format!("trials dropped: {dropped} of {all}"));
+        lines.extend(slow_at_times(gate));
         let exact = counted.iter().filter(|cell| cell.verdict.is_some()).count();
         let all = counted.iter().filter(|cell| cell.counts.is_some()).count();
         if all > 0 {
@@ -152,6 +154,20 @@ fn again(gate: &Gate) -> Option<String> {
     let names: Vec<String> = cells.iter().map(|cell| cut(&cell.cell, 60)).collect();
     let names = first(&names)?;
     Some(format!("measured again by themselves, for their null arm fired at first: {names}"))
+}
+
+/// Returns the cells whose head is far slower in some of its processes.
+fn slow_at_times(gate: &Gate) -> Option<String> {
+    let of = |cell: &GateCell| {
+        let slow = far_slower(&cell.log_ratios, &cell.null_log_ratios, cell.clear_margin);
+        let (name, metric) = (cut(&cell.cell, 60), cell.metric.label());
+        (slow > 0).then(|| format!("{name} {metric}, in {slow} of {} trials", cell.trials))
+    };
+    let lines: Vec<String> = gate.cells.iter().filter_map(of).collect();
+    let names = first(&lines)?;
+    Some(format!(
+        "the head is far slower in some of its processes, which a mean may not show: {names}"
+    ))
 }
 
 /// Returns the cells with crashed processes, once each over all metrics.
