@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     os::fd::AsFd,
     path::Path,
     process::Output,
@@ -24,7 +24,7 @@ use super::{
     paceline,
     program::{calm, signal},
     said,
-    server::PATIENCE,
+    server::{PATIENCE, dead},
     work,
 };
 
@@ -223,8 +223,7 @@ fn a_users_own_server_that_fails_or_is_not_there_fails_the_cell_with_the_reason(
         "127.0.0.1:0",
         "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\nsick",
     );
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    for (address, why) in [(sick, "status 500"), (free, "the connection was refused")] {
+    for (address, why) in [(sick, "status 500"), (dead(), "the connection was refused")] {
         let (cell, printed) =
             nodes.load(&format!("http://{address}/"), &["--rate", "200", "--connections", "4"]);
         assert_eq!(cell.state, State::Failed, "{printed}");

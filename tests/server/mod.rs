@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     ops::Deref,
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -49,9 +50,14 @@ pub fn cell(entry: &Entry, workers: Option<usize>, job: &Workload, servers: Addr
     }
 }
 
-/// A port that was bound and is free again: nobody listens there.
+/// An address at which nobody listens: the end of a connection holds it, so no other test can take it meanwhile.
 pub fn dead() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static ENDS: LazyLock<(TcpListener, TcpStream)> = LazyLock::new(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (listener, stream)
+    });
+    ENDS.1.local_addr().unwrap()
 }
 
 /// A server, with what it talks to. It ends when this is dropped.
