@@ -49,7 +49,7 @@ struct Group {
 }
 
 /// Collects `plan` into `results`. If blocks are missing it writes nothing, unless `partial`. Machines of different
-/// fingerprints have separate records, unless `any_machine`.
+/// fingerprints have separate records, and do not share a load, unless `any_machine`.
 ///
 /// # Errors
 ///
@@ -76,7 +76,7 @@ pub fn collect(
     }
     let given_up = Jobs::read(&plan.dir)?.given_up();
     let done = if let Some(load) = &plan.plan.load {
-        collect_load::collect(plan, load, &given_up, (results, &aside), partial)
+        collect_load::collect(plan, load, &given_up, (results, &aside), (partial, any_machine))
     } else {
         let collector = Collector {
             plan,

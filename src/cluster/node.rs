@@ -2,19 +2,18 @@
 
 use std::{
     env,
-    fs::{self, File, TryLockError},
+    fs,
     path::Path,
     thread,
     time::{Duration, SystemTime},
 };
 
-use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Fault, Plan, PlanFolder};
+use super::{Block, Fault, Plan, PlanFolder};
 use crate::{
-    machine::{build, cores, fingerprint, hex, sysctl},
+    machine::{Exclusive, build, cores, fingerprint, hex, sysctl},
     output::print_note,
     record::{ModelRecord, Node, Run, SCHEMA},
     start::model_info,
@@ -144,20 +143,40 @@ pub(super) fn boot_id() -> String {
     id.trim().to_owned()
 }
 
-/// Waits for `limit` at most until no other worker of this user is on the node `name`: two blocks at the same time spoil
-/// each other's figures. An attempt that was lost may still go on, and two plans may name one host. Roles of loads share
-/// a node. It is kept while the returned file lives; `None` if there is no place to note that.
-pub(super) fn claim(name: &str, is_load: bool, limit: Duration) -> Result<Option<File>, Fault> {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let plain: String = name.chars().map(plain).collect();
-    let path = env::temp_dir().join(format!("paceline-{}-{plain}.lock", geteuid().as_raw()));
-    let Ok(node) = File::options().create(true).append(true).open(path) else { return Ok(None) };
-    let is_taken = || {
-        let tried = if is_load { node.try_lock_shared() } else { node.try_lock() };
-        matches!(tried, Err(TryLockError::WouldBlock))
+/// Waits for `limit` at most until nothing else is measured on the node `name`: two blocks at the same time spoil each
+/// other's figures. An attempt that was lost may still go on, and two plans may name one host. A second process of the
+/// same role in a `load` does not wait. The node is kept while the returned locks live; there are none after an interrupt.
+pub(super) fn claim(
+    name: &str,
+    load: Option<(&PlanFolder, &Block)>,
+    limit: Duration,
+) -> Result<Vec<Exclusive>, Fault> {
+    // Tests run in parallel on one machine, each with nodes of its own.
+    let nodes = env::var("PACELINE_TEST_NODES").unwrap_or_default();
+    let take = |what: &str| {
+        let hash = hex(&Sha256::digest(format!("{nodes} {name} {what}")));
+        Exclusive::take(&format!("node-{}", &hash[..32])).map_err(|error| {
+            format!("whether another paceline measures on {name} cannot be found out: {error}")
+        })
     };
+    let role = load.map(|(plan, block)| format!("{} {}", plan.hash, block.id));
     let (deadline, mut is_told) = (now() + limit, false);
-    while is_taken() && !interrupted() {
+    loop {
+        if let Some(node) = take("")? {
+            let role = role.map(|role| take(&role)).transpose()?.flatten();
+            return Ok(std::iter::once(node).chain(role).collect());
+        }
+        if interrupted() {
+            return Ok(vec![]);
+        }
+        if let Some((role, (_, block))) = role.as_ref().zip(load)
+            && take(role)?.is_none()
+        {
+            return Err(Fault::Failed(format!(
+                "another process already runs block {} as {name}: wait for it, or end it",
+                block.id
+            )));
+        }
         if now() > deadline {
             return Err(Fault::Failed(format!(
                 "another paceline still measures on {name}: wait for it or end it, and submit again"
@@ -169,7 +188,6 @@ pub(super) fn claim(name: &str, is_load: bool, limit: Duration) -> Result<Option
         }
         thread::sleep(LOOK);
     }
-    Ok(Some(node))
 }
 
 /// Returns the whole seconds by which this node's wall clock is ahead of the file system's, which may be on another host.

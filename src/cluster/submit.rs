@@ -8,7 +8,7 @@ use super::{
     jobs::{Event, Submission},
     unwritable_file, write_file,
 };
-use paceline_core::interrupt::interrupted;
+use paceline_core::interrupt::pause;
 
 /// What was submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,12 +83,13 @@ fn settled(watch: &mut Watch<'_>) -> Result<Status, Fault> {
     loop {
         let status = watch.look()?;
         let awaits = |reason: &String| reason.ends_with("are awaited");
-        if interrupted()
-            || !status.blocks.iter().any(|block| block.reason.as_ref().is_some_and(awaits))
+        // The scheduler is not asked more often than anybody who waits asks it.
+        let time = watch.poll().max(Duration::from_millis(500));
+        if !status.blocks.iter().any(|block| block.reason.as_ref().is_some_and(awaits))
+            || pause(time)
         {
             return Ok(status);
         }
-        thread::sleep(Duration::from_millis(500));
     }
 }
 

@@ -39,10 +39,11 @@ fn the_words_of_slurm_are_understood_and_one_that_is_new_is_waited_out() {
 fn every_state_of_slurm_has_its_meaning() {
     let slurm = Engine::find("slurm", &[], false).unwrap();
     let pending = "PENDING REQUEUED REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT";
-    let running = "CONFIGURING RUNNING SUSPENDED COMPLETING STAGE_OUT SIGNALING RESIZING STOPPED";
+    let running = "CONFIGURING RUNNING SUSPENDED STAGE_OUT SIGNALING RESIZING STOPPED";
     let all = [
         (Meaning::Pending, pending),
         (Meaning::Running, running),
+        (Meaning::Ending, "COMPLETING"),
         (Meaning::Gone, "COMPLETED"),
         (Meaning::Retry, "NODE_FAIL BOOT_FAIL PREEMPTED REVOKED CANCELLED"),
         (Meaning::Final, "TIMEOUT OUT_OF_MEMORY DEADLINE FAILED"),

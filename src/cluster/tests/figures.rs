@@ -88,4 +88,7 @@ fn a_thousand_blocks_of_a_hundred_cells_are_collected_in_half_a_minute_and_half_
     );
     crate::output::print(&text).unwrap();
     assert_eq!(trials, 100_000);
+    let kilobytes: u64 = peak.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(kilobytes <= 512 << 10);
+    assert!(cfg!(debug_assertions) || took.as_secs() < 30);
 }
