@@ -1,8 +1,7 @@
 //! `node.json`: the node that measures a block, its name, and its claim on the machine.
 
 use std::{
-    env,
-    fs,
+    env, fs, io,
     path::Path,
     thread,
     time::{Duration, SystemTime},
@@ -143,48 +142,59 @@ pub(super) fn boot_id() -> String {
     id.trim().to_owned()
 }
 
-/// Waits for `limit` at most until nothing else is measured on the node `name`: two blocks at the same time spoil each
-/// other's figures. An attempt that was lost may still go on, and two plans may name one host. A second process of the
-/// same role in a `load` does not wait. The node is kept while the returned locks live; there are none after an interrupt.
+/// Waits for `limit` at most until no other block is measured on this machine, whatever the name of its node: two at the
+/// same time spoil each other's figures. An attempt that was lost may still go on, and two plans may name one host. Roles
+/// of one `load` share the machine, as the record then says. A second process of the role `name` does not wait. The
+/// machine is kept while the returned locks live; there are none after an interrupt.
 pub(super) fn claim(
     name: &str,
     load: Option<(&PlanFolder, &Block)>,
     limit: Duration,
 ) -> Result<Vec<Exclusive>, Fault> {
-    // Tests run in parallel on one machine, each with nodes of its own.
-    let nodes = env::var("PACELINE_TEST_NODES").unwrap_or_default();
-    let take = |what: &str| {
-        let hash = hex(&Sha256::digest(format!("{nodes} {name} {what}")));
-        Exclusive::take(&format!("node-{}", &hash[..32])).map_err(|error| {
-            format!("whether another paceline measures on {name} cannot be found out: {error}")
-        })
+    // Tests run in parallel, each with a machine of its own.
+    let machine = env::var("PACELINE_TEST_MACHINE").unwrap_or_default();
+    let lock = |what: &str| {
+        let hash = hex(&Sha256::digest(format!("{machine} {what}")));
+        format!("cluster-{}", &hash[..32])
     };
-    let role = load.map(|(plan, block)| format!("{} {}", plan.hash, block.id));
-    let (deadline, mut is_told) = (now() + limit, false);
+    let cannot = |error: io::Error| {
+        format!("whether another paceline measures on {name} cannot be found out: {error}")
+    };
+    let load = load.map(|(plan, block)| (lock(&format!("{} {}", plan.hash, block.id)), block));
+    let mut taken = Vec::new();
+    if let Some((load, block)) = &load {
+        let role = Exclusive::take(&lock(&format!("{load} {name}"))).map_err(cannot)?;
+        taken.push(role.ok_or_else(|| {
+            let id = &block.id;
+            format!("another process already runs block {id} as {name}: wait for it, or end it")
+        })?);
+    }
+    let (deadline, mut looks) = (now() + limit, 0_u32);
     loop {
-        if let Some(node) = take("")? {
-            let role = role.map(|role| take(&role)).transpose()?.flatten();
-            return Ok(std::iter::once(node).chain(role).collect());
+        if let Some(machine) = Exclusive::take(&lock("")).map_err(cannot)? {
+            taken.push(machine);
+            if let Some((load, _)) = &load {
+                taken.extend(Exclusive::take(load).map_err(cannot)?);
+            }
+            return Ok(taken);
+        }
+        if let Some((load, _)) = &load
+            && Exclusive::is_taken(load).map_err(cannot)?
+        {
+            return Ok(taken);
         }
         if interrupted() {
             return Ok(vec![]);
-        }
-        if let Some((role, (_, block))) = role.as_ref().zip(load)
-            && take(role)?.is_none()
-        {
-            return Err(Fault::Failed(format!(
-                "another process already runs block {} as {name}: wait for it, or end it",
-                block.id
-            )));
         }
         if now() > deadline {
             return Err(Fault::Failed(format!(
                 "another paceline still measures on {name}: wait for it or end it, and submit again"
             )));
         }
-        if !is_told {
+        looks += 1;
+        // After one look, another role of this load may be about to say that it is here.
+        if looks == 2 {
             print_note(&format!("another paceline measures on {name}: this one waits for it"));
-            is_told = true;
         }
         thread::sleep(LOOK);
     }

@@ -31,21 +31,60 @@ impl Exclusive {
             },
         }
     }
+
+    /// Returns whether any process has `name`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the system does not tell.
+    pub fn is_taken(name: &str) -> io::Result<bool> {
+        match is_there(name) {
+            Ok(()) => Ok(true),
+            Err(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
 }
 
 /// It is no file: so it has neither a folder that users set, nor an owner, nor links that lead elsewhere.
 #[cfg(target_os = "linux")]
-fn held(name: &str) -> io::Result<Held> {
-    Held::bind_addr(&SocketAddr::from_abstract_name(format!("paceline-{name}"))?)
+fn socket(name: &str) -> io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(format!("paceline-{name}"))
 }
 
-/// Locks a file in a place that is the same for all users. It is created or only read, so a link can do no harm.
+#[cfg(target_os = "linux")]
+fn held(name: &str) -> io::Result<Held> {
+    Held::bind_addr(&socket(name)?)
+}
+
+#[cfg(target_os = "linux")]
+fn is_there(name: &str) -> io::Result<()> {
+    Held::unbound()?.connect_addr(&socket(name)?)
+}
+
+/// Returns a place that is the same for all users. The file is created or only read, so a link can do no harm.
+#[cfg(not(target_os = "linux"))]
+fn path(name: &str) -> String {
+    format!("/tmp/paceline-{name}.lock")
+}
+
 #[cfg(not(target_os = "linux"))]
 fn held(name: &str) -> io::Result<Held> {
-    let path = format!("/tmp/paceline-{name}.lock");
+    let path = path(name);
     let file = Held::open(&path).or_else(|_| Held::create_new(&path))?;
     file.try_lock()?;
     Ok(file)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_there(name: &str) -> io::Result<()> {
+    match Held::open(path(name))?.try_lock_shared() {
+        Err(std::fs::TryLockError::WouldBlock) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(()) => Err(io::ErrorKind::NotFound.into()),
+    }
 }
 
 #[cfg(test)]
@@ -57,7 +96,10 @@ mod tests {
         let name = format!("test-{}", std::process::id());
         let held = Exclusive::take(&name).unwrap();
         assert!(held.is_some() && Exclusive::take(&name).unwrap().is_none());
-        assert!(Exclusive::take(&format!("{name}-other")).unwrap().is_some());
+        assert!(Exclusive::is_taken(&name).unwrap());
+        let other = format!("{name}-other");
+        assert!(!Exclusive::is_taken(&other).unwrap());
+        assert!(Exclusive::take(&other).unwrap().is_some());
         drop(held);
         // A test beside this one may be starting a process, which has a copy until it has become its program.
         let taken = || Exclusive::take(&name).unwrap().is_some();

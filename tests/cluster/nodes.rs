@@ -69,9 +69,9 @@ fn a_block_waits_until_its_node_is_free_and_is_not_measured_twice() {
     let other = tempfile::tempdir().unwrap();
     let _swept = Swept(other.path());
     ok(other.path(), &long_plan(other.path()));
-    // Another plan, and another folder for temporary files.
-    let mut work = paceline(other.path(), ["cluster", "work", "plan", "0000", "--node", "box"]);
-    work.env("PACELINE_TEST_NODES", folder).env("TMPDIR", other.path());
+    // Another plan, another name of the node, and another folder for temporary files.
+    let mut work = paceline(other.path(), ["cluster", "work", "plan", "0000", "--node", "its-ip"]);
+    work.env("PACELINE_TEST_MACHINE", folder).env("TMPDIR", other.path());
     let block = work.spawn().unwrap();
     await_that("the other block begins", || other.path().join("plan/parts").exists());
     let both_at_once = [0, 1].map(|_| {

@@ -42,15 +42,17 @@ fn containers_with_a_boot_id_of_their_own_are_one_machine_by_their_clock() {
     assert!(cells[0].is_shared_host(), "{:?}", cells[0].load);
 }
 
-/// A load waits while `busy` goes on, which measures on its node b, and is done once that has ended.
+/// A load waits while `busy` goes on, which measures on its machine, and is done once that has ended.
 fn waits(folder: &Path, busy: Child) {
     let nodes = ["a", "b"].map(|node| {
         let mut work = paceline(folder, &[], &["work", "plan", "0000", "--node", node]);
         work.stderr(File::create(folder.join(node)).unwrap()).spawn().unwrap()
     });
     let said = |node: &str| fs::read_to_string(folder.join(node)).unwrap();
-    let why = "another paceline measures on b: this one waits for it";
-    await_that("it finds its node taken", || said("b").contains(why));
+    for node in ["a", "b"] {
+        let why = format!("another paceline measures on {node}: this one waits for it");
+        await_that("it finds its machine taken", || said(node).contains(&why));
+    }
     assert!(!folder.join("plan/parts").exists(), "it does not wait");
     signal(busy.id(), Signal::INT);
     assert_eq!(ended(busy).status.code(), Some(130));
@@ -60,31 +62,30 @@ fn waits(folder: &Path, busy: Child) {
     assert_eq!(collected(folder).len(), 1);
 }
 
-/// Returns a process in another folder, with the nodes of `folder` and other temporary files.
-fn elsewhere(folder: &Path, place: &Path, block: [&str; 2]) -> Child {
-    let words = ["work", block[0], block[1], "--node", "b"];
-    let mut work = paceline(place, &[], &words);
-    work.env("PACELINE_TEST_NODES", folder).env("TMPDIR", place).spawn().unwrap()
+/// Starts a role or a block of a plan in `place`, on the machine of `folder`, with other temporary files.
+fn elsewhere(folder: &Path, place: &Path) -> Child {
+    let mut work = paceline(place, &[], &["work", "plan", "0000", "--node", "c"]);
+    work.env("PACELINE_TEST_MACHINE", folder).env("TMPDIR", place).spawn().unwrap()
 }
 
 #[test]
-fn a_load_waits_for_a_block_on_one_of_its_nodes() {
+fn a_load_waits_for_a_block_on_its_machine() {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], "--port 17562");
     let _swept = Swept(other.path());
     ok(other.path(), &long_plan(other.path()));
-    let block = elsewhere(folder.path(), other.path(), ["plan", "0000"]);
+    let block = elsewhere(folder.path(), other.path());
     await_that("the block begins", || other.path().join("plan/parts").exists());
     waits(folder.path(), block);
 }
 
 #[test]
-fn a_load_waits_for_another_load_on_one_of_its_nodes_whatever_its_port() {
+fn a_load_waits_for_another_load_on_its_machine_whatever_its_port_and_names() {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], "--port 17563");
     // Its server's node waits for a generator.
-    planned(other.path(), &["b=127.0.0.2", "c=127.0.0.3"], "--port 17564");
-    let load = elsewhere(folder.path(), other.path(), ["plan", "0000"]);
+    planned(other.path(), &["c=127.0.0.2", "d=127.0.0.3"], "--port 17564");
+    let load = elsewhere(folder.path(), other.path());
     await_that("it listens", || TcpStream::connect("127.0.0.2:17564").is_ok());
     waits(folder.path(), load);
 }

@@ -17,8 +17,8 @@ use serde::de::DeserializeOwned;
 
 pub(crate) const PACELINE: &str = env!("CARGO_BIN_EXE_paceline");
 
-/// Returns a call of `program` in `folder`, which may measure in a debug build, and does not wait for nodes of the same
-/// name in other folders. Its output is kept.
+/// Returns a call of `program` in `folder`, which may measure in a debug build, and does not wait for what is measured in
+/// other folders. Its output is kept.
 pub(crate) fn call<A: AsRef<OsStr>>(
     program: impl AsRef<OsStr>,
     folder: &Path,
@@ -26,7 +26,7 @@ pub(crate) fn call<A: AsRef<OsStr>>(
 ) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1");
-    command.env("PACELINE_TEST_NODES", folder);
+    command.env("PACELINE_TEST_MACHINE", folder);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
