@@ -91,6 +91,7 @@ impl Direction<'_> {
             block: block.id.clone(),
             attempt: node.attempt.clone(),
             node: node.node.id.clone(),
+            beside: None,
         });
         self.cells.extend(cells);
         self.first.get_or_insert(node);

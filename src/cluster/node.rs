@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Block, Fault, Plan, PlanFolder};
+use super::{Block, Fault, Plan, PlanFolder, beside::Span};
 use crate::{
     machine::{Exclusive, build, cores, fingerprint, hex, sysctl},
     output::print_note,
@@ -49,6 +49,9 @@ pub struct NodeFile {
     /// The generators' nodes, if this is the server's node of a load.
     #[serde(default)]
     pub generators: Vec<Node>,
+    /// When the attempt began, in seconds since the machine started.
+    #[serde(default)]
+    pub began_seconds: Option<f64>,
 }
 
 impl NodeFile {
@@ -98,7 +101,15 @@ impl NodeFile {
             cores: cores(),
             models: folder.models.iter().map(|entry| model_info(entry)).collect(),
             timer_floor: wake_errors(Duration::from_millis(1), 50).distribution(),
+            began_seconds: Some(Clocks::now().boot.as_secs_f64()),
         }
+    }
+
+    /// Returns when the attempt, which took so many `seconds`, was measured; `None` if its machine is not known.
+    pub(super) fn span(&self, seconds: f64) -> Option<Span> {
+        let (block, boot_id) = (self.block.clone(), self.node.boot_id.clone());
+        let began = self.began_seconds.filter(|_| !boot_id.is_empty())?;
+        Some(Span { block, boot_id, began, ended: began + seconds })
     }
 }
 

@@ -81,7 +81,7 @@ fn node(plan: &PlanFolder, block: &str, attempt: &str, node: usize) -> NodeFile 
     let here = HERE.get_or_init(|| NodeFile::here(plan, block, (attempt, "n0"), Path::new("/")));
     let own = Node { id: format!("n{node}"), ..here.node.clone() };
     let (plan, block, attempt) = (plan.hash.clone(), block.into(), attempt.into());
-    NodeFile { plan, block, attempt, node: own, ..here.clone() }
+    NodeFile { plan, block, attempt, node: own, began_seconds: None, ..here.clone() }
 }
 
 /// Times that no other attempt has.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Cell, State};
-use crate::machine::Fingerprint;
+use crate::{machine::Fingerprint, output::counted};
 
 /// The version of the format of `nodes.json`.
 pub const NODES_SCHEMA: u32 = 1;
@@ -55,6 +55,9 @@ pub struct Counted {
     pub attempt: String,
     /// The node.
     pub node: String,
+    /// Another block that was measured at the same time on the same machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
 }
 
 /// An attempt that does not count.
@@ -124,6 +127,14 @@ impl Nodes {
             warnings.push(format!(
                 "All of it ran on two nodes, {} and {}: intervals are over their trials, and nothing is known of others.",
                 one.id, other.id
+            ));
+        }
+        let mut besides = self.counted.iter().filter_map(|of| Some((of, of.beside.as_ref()?)));
+        if let Some((Counted { block, node, .. }, other)) = besides.next() {
+            warnings.push(format!(
+                "{} ran while another ran on the same machine, such as {block} on {node} beside {other}: they disturbed each \
+                 other.",
+                counted(besides.count() + 1, "block")
             ));
         }
         for (what, nodes) in [("nodes", &measured), ("generators", &generators)] {
@@ -209,6 +220,7 @@ mod tests {
             block: String::new(),
             attempt: String::new(),
             node: node.id.clone(),
+            beside: None,
         };
         let counted = nodes.iter().map(block).collect();
         Nodes { nodes, counted, ..Nodes::of_plan("") }
