@@ -41,10 +41,10 @@ pub fn submit(
         (Some(asked), Some(used)) if asked.name != used.name => {
             watch.engine = Some(used);
             let status = settled(&mut watch)?;
-            if !status.is_settled() {
+            if !status.is_settled() || status.count(BlockState::Blocked) > 0 {
                 let name = status.engine.unwrap_or_default();
                 return Err(Fault::Usage(format!(
-                    "blocks are under way on the engine {name}: wait for them, or cancel them first"
+                    "the engine {name} still has blocks of this plan: wait for them, or cancel them first"
                 )));
             }
             asked

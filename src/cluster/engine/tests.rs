@@ -28,6 +28,8 @@ fn the_words_of_slurm_are_understood_and_one_that_is_new_is_waited_out() {
     assert_eq!(meanings, [Meaning::Pending, Meaning::Retry, Meaning::Running]);
     assert_eq!((read[2].task, read[2].node.as_str()), (Some(2), "n2"));
     assert!(slurm.never("PartitionConfig") && !slurm.never("Resources"));
+    assert!(slurm.never("AssocMaxWallDurationPerJobLimit"));
+    assert!(!slurm.never("AssocGrpCpuLimit"), "it runs once others of the group have ended");
     assert!(slurm.never("JobHoldMaxRequeue"), "only an administrator releases it");
     assert!(slurm.never("job requeued in held state"), "it is written with spaces");
     assert_eq!(slurm.read("").unwrap(), []);
