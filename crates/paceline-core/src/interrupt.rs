@@ -11,11 +11,12 @@ use std::{
     time::Duration,
 };
 
-use crate::clock::now;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ},
     flag,
 };
+
+use crate::clock::now;
 
 /// The exit code of an interrupted program.
 pub const EXIT_CODE: u8 = 130;
