@@ -173,6 +173,14 @@ impl Engine {
         let commands = [&engine.submit, &engine.list, &engine.cancel].map(|words| words.join(" "));
         let texts = commands.join(" ") + script;
         let is_used = |key: &str| texts.contains(&format!("{{{key}}}"));
+        let mut given = settings.iter().filter_map(|setting| setting.split_once('='));
+        if let Some((key, _)) = given.find(|(key, _)| !is_used(key)) {
+            let what = if is_load { "a load between nodes" } else { "this plan" };
+            return Err(Fault::Usage(format!(
+                "the engine {} does not use `{key}` for {what}: leave --set {key}=… out",
+                engine.name
+            )));
+        }
         let mut missing = engine.settings.iter().filter(|(_, value)| *value == "?");
         if let Some((key, _)) = missing.find(|(key, _)| is_used(key)) {
             return Err(Fault::Usage(format!("the engine {} needs --set {key}=…", engine.name)));

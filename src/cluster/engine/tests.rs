@@ -19,6 +19,17 @@ fn every_engine_file_that_is_shipped_can_be_read() {
 }
 
 #[test]
+fn a_setting_that_is_not_used_is_refused() {
+    let find = |is_load| Engine::find("ssh", &["hosts=box1".to_owned()], is_load);
+    assert!(find(false).is_ok());
+    let Err(Fault::Usage(why)) = find(true) else { panic!("a load is on the nodes of its plan") };
+    assert_eq!(
+        why,
+        "the engine ssh does not use `hosts` for a load between nodes: leave --set hosts=… out"
+    );
+}
+
+#[test]
 fn the_words_of_slurm_are_understood_and_one_that_is_new_is_waited_out() {
     let slurm = Engine::find("slurm", &[], false).unwrap();
     let said =
