@@ -98,7 +98,7 @@ fn a_second_process_of_a_node_is_told_at_once_that_the_node_is_taken() {
     let second = |node: &str| {
         // Another attempt may succeed, so engines repeat it.
         let why = format!("another process already runs block 0000 as {node}: wait for it, or end it");
-        fails(&ended(work(folder.path(), &[], node)), 1, &[&why]);
+        fails(&ended(work(folder.path(), &[], node)), 1, &[&*why]);
     };
     let leader = work(folder.path(), &[], "a");
     await_that("it listens", || TcpStream::connect("127.0.0.1:17543").is_ok());
