@@ -273,4 +273,37 @@ mod tests {
         assert!(authenticate(listener.accept().unwrap().0, &token).is_none());
         let _ = sender.join();
     }
+
+    #[test]
+    fn who_may_not_come_in_is_told_why_and_whether_another_attempt_may_succeed() {
+        let guests = Guests {
+            plan: "plan".into(),
+            block: "0001".into(),
+            generators: vec!["b".into(), "c".into()],
+            token: "0123456789abcdef".repeat(2),
+        };
+        let come = |plan: &str, block: &str, id: &str, is_taken: bool| {
+            let (plan, block) = (plan.into(), block.into());
+            let hello = Hello { plan, block, node: here(id), wall: None };
+            let hello = serde_json::to_string(&hello).unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            stream.write_all(format!("{}{hello}\n", guests.token).as_bytes()).unwrap();
+            let came = guests.let_in(listener.accept().unwrap().0, |_| is_taken);
+            let place = came.map(|(place, ..)| place);
+            let mut said = String::new();
+            stream.read_to_string(&mut said).unwrap();
+            (place, said)
+        };
+        assert_eq!(come("plan", "0001", "c", false), (Some(1), String::new()));
+        for ((plan, block, id, is_taken), why) in [
+            (("other", "0001", "b", false), r#"{"refuse":"it has another plan"#),
+            (("plan", "0002", "b", false), r#"{"fail":"it runs block 0001: name that one, or wait"#),
+            (("plan", "0001", "z", false), r#"{"refuse":"its plan has no generator on z"#),
+            (("plan", "0001", "b", true), r#"{"fail":"another process already runs block 0001 as b"#),
+        ] {
+            let (place, said) = come(plan, block, id, is_taken);
+            assert!(place.is_none() && said.starts_with(why), "{said}");
+        }
+    }
 }
