@@ -54,7 +54,8 @@ mod tests {
             span("2", "a", 130.0, 140.0),
             span("5", "a", 299.5, 310.0),
         ]);
-        let found: Vec<(&str, &str)> = found.iter().map(|(one, other)| (&**one, &**other)).collect();
+        let found: Vec<(&str, &str)> =
+            found.iter().map(|(one, other)| (&**one, &**other)).collect();
         assert_eq!(found, [("0", "1"), ("1", "0"), ("2", "0"), ("3", "0")]);
     }
 }

@@ -298,9 +298,15 @@ mod tests {
         assert_eq!(come("plan", "0001", "c", false), (Some(1), String::new()));
         for ((plan, block, id, is_taken), why) in [
             (("other", "0001", "b", false), r#"{"refuse":"it has another plan"#),
-            (("plan", "0002", "b", false), r#"{"fail":"it runs block 0001: name that one, or wait"#),
+            (
+                ("plan", "0002", "b", false),
+                r#"{"fail":"it runs block 0001: name that one, or wait"#,
+            ),
             (("plan", "0001", "z", false), r#"{"refuse":"its plan has no generator on z"#),
-            (("plan", "0001", "b", true), r#"{"fail":"another process already runs block 0001 as b"#),
+            (
+                ("plan", "0001", "b", true),
+                r#"{"fail":"another process already runs block 0001 as b"#,
+            ),
         ] {
             let (place, said) = come(plan, block, id, is_taken);
             assert!(place.is_none() && said.starts_with(why), "{said}");

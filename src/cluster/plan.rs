@@ -225,7 +225,9 @@ impl PlanFolder {
             let place = dir.display();
             Fault::Usage(match error.kind() {
                 io::ErrorKind::NotFound => {
-                    format!("{place} has no plan: make one with paceline cluster plan --out {place}")
+                    format!(
+                        "{place} has no plan: make one with paceline cluster plan --out {place}"
+                    )
                 }
                 _ => format!("{} cannot be read: {error}", path.display()),
             })

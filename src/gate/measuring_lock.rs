@@ -25,7 +25,9 @@ impl MeasuringLock {
         let mut told = false;
         loop {
             let held = Exclusive::take("gate").map_err(|error| {
-                format!("whether another gate measures on this machine cannot be found out: {error}")
+                format!(
+                    "whether another gate measures on this machine cannot be found out: {error}"
+                )
             })?;
             if held.is_some() || interrupted() {
                 return Ok(MeasuringLock { _held: held });

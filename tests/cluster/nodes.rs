@@ -1,13 +1,6 @@
 //! Nodes that could be taken for others, two workers on one node, and jobs that are hidden from who asks.
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::Path,
-    process::Output,
-    thread,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Output, thread, time::Duration};
 
 use paceline::record::read;
 use rustix::process::Signal;

@@ -97,7 +97,8 @@ fn a_second_process_of_a_node_is_told_at_once_that_the_node_is_taken() {
     let _swept = plan_long(folder.path(), &NODES, "17543");
     let second = |node: &str| {
         // Another attempt may succeed, so engines repeat it.
-        let why = format!("another process already runs block 0000 as {node}: wait for it, or end it");
+        let why =
+            format!("another process already runs block 0000 as {node}: wait for it, or end it");
         fails(&ended(work(folder.path(), &[], node)), 1, &[&*why]);
     };
     let leader = work(folder.path(), &[], "a");

@@ -54,7 +54,8 @@ fn blocks_that_were_measured_at_the_same_time_on_one_machine_are_named() {
     all_blocks(&plan);
     // The nodes n0 and n1 are this machine, and each block takes a second.
     for (block, began) in [(0, 100.0), (1, 100.0), (2, 97.0)] {
-        let attempt = plan.attempts(&format!("000{block}")).join(format!("job-{block}-{}", block % 2));
+        let attempt =
+            plan.attempts(&format!("000{block}")).join(format!("job-{block}-{}", block % 2));
         let text = fs::read(attempt.join("node.json")).unwrap();
         let mut node: NodeFile = serde_json::from_slice(&text).unwrap();
         node.began_seconds = Some(began);

@@ -61,10 +61,7 @@ fn a_load_whose_part_does_not_have_exactly_its_cells_and_nodes_does_not_count() 
     let changes: [(Change, &str); 6] = [
         (|_, cells| drop(cells.pop()), not_one),
         (|_, cells| cells.push(cells[0].clone()), not_one),
-        (
-            |_, cells| cells.push(Cell { model: "another".into(), ..cells[0].clone() }),
-            foreign,
-        ),
+        (|_, cells| cells.push(Cell { model: "another".into(), ..cells[0].clone() }), foreign),
         (|file, _| file.node.id = "z".into(), foreign),
         (|file, _| file.generators[1].id = "z".into(), foreign),
         (|file, _| drop(file.generators.pop()), foreign),
