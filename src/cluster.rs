@@ -19,6 +19,7 @@ use crate::{
     record::{json, write_whole},
 };
 
+mod beside;
 mod call;
 mod collect;
 mod collect_load;

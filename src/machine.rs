@@ -1,5 +1,6 @@
-//! This machine: its fingerprint, the build of this program, the limits of cells, and readings of the system.
+//! This machine: its fingerprint, the build of this program, the limits of cells, readings of the system, and locks.
 
+mod exclusive;
 mod fingerprint;
 mod group;
 mod host_activity;
@@ -8,6 +9,7 @@ pub mod memory;
 mod pin;
 mod system;
 
+pub use exclusive::Exclusive;
 pub(crate) use fingerprint::sysctl;
 pub use fingerprint::{Build, Fingerprint, build, cores, fingerprint, hex, version_of};
 pub use group::Group;

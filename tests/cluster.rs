@@ -220,7 +220,12 @@ fn wrong_input_gets_one_sentence_and_its_exit_code() {
     let folder = folder.path();
     let status = ["cluster", "status", "plan"];
     refused(folder, &status, 2, "plan has no plan: make one with paceline cluster plan --out plan");
+    fs::create_dir_all(folder.join("odd/plan.json")).unwrap();
+    let odd = "odd/plan.json cannot be read: Is a directory";
+    refused(folder, &["cluster", "status", "odd"], 2, odd);
     refused(folder, &["cluster", "plan", "slep", "--out", "plan"], 2, "did you mean");
+    let twice = ["cluster", "plan", "sleep", "--model", "pool,tokio,pool", "--out", "plan"];
+    refused(folder, &twice, 2, "--model names pool twice");
     let generators = ["cluster", "plan", "sleep", "--generators", "3", "--out", "plan"];
     refused(folder, &generators, 2, "--server <NODE=ADDRESS>");
     planned(folder, "1");

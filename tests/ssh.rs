@@ -51,7 +51,7 @@ fn sshd(dir: &Path, more: &str) -> Result<(Sshd, String), String> {
     let at = dir.display();
     let config = format!(
         "Port {port}\nListenAddress 127.0.0.1\nListenAddress 127.0.0.2\nHostKey {at}/host\nAuthorizedKeysFile {at}/allowed\n\
-         PasswordAuthentication no\nPidFile none\nStrictModes no\nAcceptEnv PACELINE_ALLOW_DEBUG\n{more}"
+         PasswordAuthentication no\nPidFile none\nStrictModes no\nAcceptEnv PACELINE_*\n{more}"
     );
     fs::write(dir.join("config"), config).unwrap();
     let _ = fs::create_dir_all("/run/sshd");
@@ -71,7 +71,7 @@ fn sshd(dir: &Path, more: &str) -> Result<(Sshd, String), String> {
     }
     let options = format!(
         "-p {port} -i {at}/me -F none -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR \
-         -o SendEnv=PACELINE_ALLOW_DEBUG"
+         -o SendEnv=PACELINE_*"
     );
     Ok((sshd, options))
 }

@@ -5,7 +5,7 @@ mod planning;
 
 pub(super) use arguments::ClusterCommand;
 
-use std::{collections::BTreeSet, fmt::Write, thread, time::Duration};
+use std::{collections::BTreeSet, fmt::Write, time::Duration};
 
 use arguments::{
     Collecting, EngineArguments, Folder, StatusArguments, WholeArguments, WorkArguments,
@@ -24,10 +24,7 @@ use crate::{
     output::{Progress, count, counted, list_table, long, noun, print_note},
     start::refuse_debug_build,
 };
-use paceline_core::{
-    clock::now,
-    interrupt::{self, interrupted},
-};
+use paceline_core::interrupt;
 
 pub(super) fn run(command: &ClusterCommand) -> Result<u8, CliError> {
     let read = |folder: &Folder| PlanFolder::read(&folder.dir).map_err(fault);
@@ -176,14 +173,10 @@ fn wait(watch: &mut Watch<'_>, enough: fn(&Status) -> bool) -> Result<Status, Cl
         } else {
             watch.poll()
         };
-        let until = now() + pause;
-        while now() < until {
-            if interrupted() {
-                progress.into_iter().for_each(Progress::end);
-                let message = "interrupted; the blocks go on: see paceline cluster status, or end them with cancel";
-                return Err(CliError(interrupt::EXIT_CODE, message.into()));
-            }
-            thread::sleep(Duration::from_millis(50));
+        if interrupt::pause(pause) {
+            progress.into_iter().for_each(Progress::end);
+            let message = "interrupted; the blocks go on: see paceline cluster status, or end them with cancel";
+            return Err(CliError(interrupt::EXIT_CODE, message.into()));
         }
     }
 }
@@ -255,21 +248,8 @@ fn logs(status: &Status) -> String {
 }
 
 fn collected(plan: &PlanFolder, how: &Collecting) -> Result<u8, CliError> {
-    check_kinds(how, plan.plan.load.is_some())?;
     let done = collect(plan, &how.results, how.partial, how.any_machine).map_err(fault)?;
     said_collected(plan, &done)
-}
-
-/// Refuses to merge kinds of machines where there are none.
-fn check_kinds(how: &Collecting, is_load: bool) -> Result<(), CliError> {
-    if how.any_machine && is_load {
-        return Err(usage(
-            "--any-machine is for blocks that ran on machines of several kinds, and a load stays on the nodes that its \
-             plan names: leave it out"
-                .into(),
-        ));
-    }
-    Ok(())
 }
 
 fn said_collected(plan: &PlanFolder, done: &Collected) -> Result<u8, CliError> {
@@ -319,7 +299,6 @@ fn whole(asked: &WholeArguments) -> Result<u8, CliError> {
     let Some(engine) = engine(&asked.engine, asked.plan.load.server.is_some())? else {
         return Err(usage("name an engine with --engine: local, slurm, ssh or a file".into()));
     };
-    check_kinds(&asked.how, asked.plan.load.server.is_some())?;
     let plan = planned(&asked.plan)?;
     say(&described(&plan))?;
     interrupt::watch().map_err(|error| internal(error.to_string()))?;

@@ -11,7 +11,9 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    Block, Fault, PlanFolder, collect_load,
+    Block, Fault, PlanFolder,
+    beside::{Span, beside},
+    collect_load,
     jobs::Jobs,
     merge::{Measured, Row, check},
     node::NodeFile,
@@ -49,7 +51,7 @@ struct Group {
 }
 
 /// Collects `plan` into `results`. If blocks are missing it writes nothing, unless `partial`. Machines of different
-/// fingerprints have separate records, unless `any_machine`.
+/// fingerprints have separate records, and do not share a load, unless `any_machine`.
 ///
 /// # Errors
 ///
@@ -76,7 +78,7 @@ pub fn collect(
     }
     let given_up = Jobs::read(&plan.dir)?.given_up();
     let done = if let Some(load) = &plan.plan.load {
-        collect_load::collect(plan, load, &given_up, (results, &aside), partial)
+        collect_load::collect(plan, load, &given_up, (results, &aside), (partial, any_machine))
     } else {
         let collector = Collector {
             plan,
@@ -87,6 +89,7 @@ pub fn collect(
             left_out: vec![],
             missing: vec![],
             unmeasured: vec![],
+            spans: vec![],
         };
         collector.collect(results, partial)
     };
@@ -123,6 +126,8 @@ struct Collector<'a> {
     missing: Vec<(String, String)>,
     /// A block of each workload and scale that has no complete attempt at all.
     unmeasured: Vec<&'a Block>,
+    /// When blocks were measured on their machines.
+    spans: Vec<Span>,
 }
 
 impl<'a> Collector<'a> {
@@ -166,6 +171,7 @@ impl<'a> Collector<'a> {
         for block in blocks {
             match self.counted(block)? {
                 Some(part) => {
+                    self.spans.extend(part.node.span(part.seconds));
                     let hash = &part.node.node.fingerprint.hash;
                     let kind = if self.any_machine { String::new() } else { hash.clone() };
                     by_kind.entry(kind).or_default().push((block, part));
@@ -214,6 +220,7 @@ impl<'a> Collector<'a> {
         let alone = self.groups.len() == 1;
         let missing = self.missing.len();
         let unmeasured = mem::take(&mut self.unmeasured);
+        let mut beside = beside(mem::take(&mut self.spans));
         let mut done =
             Collected { folders: vec![], cells: (0, 0), missing: self.missing, warnings: vec![] };
         for (kind, mut group) in self.groups {
@@ -221,6 +228,9 @@ impl<'a> Collector<'a> {
             let id = &self.plan.plan.id;
             let id = if alone { id.clone() } else { format!("{id}-{short}") };
             group.nodes.left_out.clone_from(&self.left_out);
+            for of in &mut group.nodes.counted {
+                of.beside = beside.remove(&of.block);
+            }
             group.nodes.counted.sort_by(|a, b| a.block.cmp(&b.block));
             group.nodes.nodes.sort_by(|a, b| a.id.cmp(&b.id));
             let folder = results.join(&id);
@@ -290,9 +300,8 @@ impl Group {
                 node.id, self.first.node.id, self.first.cores
             )));
         }
-        let counted =
-            Counted { block: block.id.clone(), attempt: attempt.clone(), node: node.id.clone() };
-        self.nodes.counted.push(counted);
+        let (block, attempt, node_id) = (block.id.clone(), attempt.clone(), node.id.clone());
+        self.nodes.counted.push(Counted { block, attempt, node: node_id, beside: None });
         if self.nodes.add(node) {
             self.floors.extend(timer_floor.clone());
         }

@@ -12,12 +12,13 @@ use super::{
 };
 use crate::{
     load::unmeasured,
-    record::{CELLS, Cell, Counted, NODES, Nodes, RUN, Run, TRIALS, parse_lines, write_json},
+    record::{CELLS, Cell, Counted, NODES, Node, Nodes, RUN, Run, TRIALS, parse_lines, write_json},
 };
 
 /// A record under construction: the blocks whose server is on one node.
 struct Direction<'a> {
     load: LoadPlan,
+    any_machine: bool,
     first: Option<NodeFile>,
     cells: Vec<Cell>,
     nodes: Nodes,
@@ -34,14 +35,15 @@ pub(super) fn collect(
     load: &LoadPlan,
     words: &BTreeMap<String, String>,
     (results, aside): (&Path, &Path),
-    partial: bool,
+    (partial, any_machine): (bool, bool),
 ) -> Result<Collected, Fault> {
     let (mut directions, mut missing) = (BTreeMap::<u32, Direction<'_>>::new(), Vec::new());
     for block in &plan.plan.blocks {
-        let of = directions.entry(block.pass).or_insert_with(|| Direction::new(plan, load, block));
+        let of = directions.entry(block.pass);
+        let of = of.or_insert_with(|| Direction::new(plan, load, block, any_machine));
         let check = |part| check(plan, &of.load, block, part);
         match counted(plan, &block.id, &mut of.nodes.left_out, check)? {
-            Ok((node, cells)) => of.take(block, node, cells),
+            Ok((node, cells)) => of.take(block, node, cells)?,
             Err(why) => {
                 if let Some(word) = words.get(&block.id) {
                     of.given_up.push((block, word.clone()));
@@ -71,14 +73,17 @@ pub(super) fn collect(
 }
 
 impl Direction<'_> {
-    fn new(plan: &PlanFolder, load: &LoadPlan, block: &Block) -> Self {
-        let nodes = Nodes::of_plan(&plan.hash);
+    fn new(plan: &PlanFolder, load: &LoadPlan, block: &Block, any_machine: bool) -> Self {
+        let (load, nodes) = (load.of(block), Nodes::of_plan(&plan.hash));
         let (cells, given_up, missing) = (vec![], vec![], vec![]);
-        Direction { load: load.of(block), first: None, cells, nodes, given_up, missing }
+        Direction { load, any_machine, first: None, cells, nodes, given_up, missing }
     }
 
     /// Takes the attempt at `block` that counts.
-    fn take(&mut self, block: &Block, node: NodeFile, cells: Vec<Cell>) {
+    fn take(&mut self, block: &Block, node: NodeFile, cells: Vec<Cell>) -> Result<(), Fault> {
+        if !self.any_machine {
+            self.check_kinds(block, &node)?;
+        }
         for one in std::iter::once(&node.node).chain(&node.generators) {
             self.nodes.add(one);
         }
@@ -86,9 +91,35 @@ impl Direction<'_> {
             block: block.id.clone(),
             attempt: node.attempt.clone(),
             node: node.node.id.clone(),
+            beside: None,
         });
         self.cells.extend(cells);
         self.first.get_or_insert(node);
+        Ok(())
+    }
+
+    /// Checks that the generators are machines of one kind, because their latencies are one distribution, and that each
+    /// node is the machine that it was in the blocks before.
+    fn check_kinds(&self, block: &Block, of: &NodeFile) -> Result<(), Fault> {
+        let differ = |one: &Node, other: &Node| one.fingerprint.hash != other.fingerprint.hash;
+        let generators = &of.generators;
+        if let Some([one, other]) = generators.windows(2).find(|two| differ(&two[0], &two[1])) {
+            return Err(Fault::Usage(format!(
+                "the generators {} and {} are machines of two kinds, whose latencies do not mix: plan generators of one kind, \
+                 or give --any-machine",
+                one.id, other.id
+            )));
+        }
+        let known = &self.nodes.nodes;
+        let before = |node: &Node| known.iter().any(|of| of.id == node.id && differ(of, node));
+        let mut nodes = std::iter::once(&of.node).chain(generators);
+        match nodes.find(|node| before(node)) {
+            None => Ok(()),
+            Some(node) => Err(Fault::Usage(format!(
+                "{} was a machine of another kind in block {} than before: measure all blocks on one, or give --any-machine",
+                node.id, block.id
+            ))),
+        }
     }
 
     /// Writes the record.
@@ -149,6 +180,7 @@ impl Direction<'_> {
             ("cluster", true.into()),
             ("blocks", targets.len().into()),
             ("blocks_missing", self.missing.len().into()),
+            ("any_machine", self.any_machine.into()),
         ];
         Run { planned: Some(planned), ..first.run(plan, "load", settings) }
     }

@@ -67,6 +67,9 @@ pub struct Engine {
     /// How long to wait for the files of a job that is gone.
     #[serde(default = "grace_seconds")]
     grace_seconds: f64,
+    /// How long to wait for the end of a job that is ending.
+    #[serde(default = "ending_seconds")]
+    ending_seconds: f64,
     /// The script that is submitted.
     script: String,
     /// The script for loads between nodes, which starts a role on each of them; without it they are refused.
@@ -95,14 +98,20 @@ fn grace_seconds() -> f64 {
     20.0
 }
 
+fn ending_seconds() -> f64 {
+    600.0
+}
+
 /// What a scheduler's word means to a block without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Meaning {
     /// It waits.
     Pending,
-    /// It runs, or is about to begin or to end.
+    /// It runs, or is about to begin.
     Running,
+    /// It is about to end, or to wait again. Some jobs stay so for ever.
+    Ending,
     /// It has ended, and its files may still be on their way.
     Gone,
     /// It was lost for a reason outside of it, so another attempt may succeed.
@@ -164,6 +173,14 @@ impl Engine {
         let commands = [&engine.submit, &engine.list, &engine.cancel].map(|words| words.join(" "));
         let texts = commands.join(" ") + script;
         let is_used = |key: &str| texts.contains(&format!("{{{key}}}"));
+        let mut given = settings.iter().filter_map(|setting| setting.split_once('='));
+        if let Some((key, _)) = given.find(|(key, _)| !is_used(key)) {
+            let what = if is_load { "a load between nodes" } else { "this plan" };
+            return Err(Fault::Usage(format!(
+                "the engine {} does not use `{key}` for {what}: leave --set {key}=… out",
+                engine.name
+            )));
+        }
         let mut missing = engine.settings.iter().filter(|(_, value)| *value == "?");
         if let Some((key, _)) = missing.find(|(key, _)| is_used(key)) {
             return Err(Fault::Usage(format!("the engine {} needs --set {key}=…", engine.name)));
@@ -212,7 +229,8 @@ impl Engine {
         if engine.most_tasks == 0 {
             return Err(wrong("`most_tasks` must be at least 1".into()));
         }
-        let times = [engine.poll_seconds, engine.timeout_seconds, engine.grace_seconds];
+        let Engine { poll_seconds, timeout_seconds, grace_seconds, ending_seconds, .. } = engine;
+        let times = [poll_seconds, timeout_seconds, grace_seconds, ending_seconds];
         if times.iter().any(|seconds| !(0.0..=86_400.0).contains(seconds)) {
             return Err(wrong("its times are from 0 to 86400 seconds".into()));
         }
@@ -237,8 +255,13 @@ impl Engine {
         Duration::from_secs_f64(self.poll_seconds)
     }
 
-    pub(super) fn grace(&self) -> Duration {
-        Duration::from_secs_f64(self.grace_seconds)
+    /// How long a job may be gone or ending before it is lost; `None` if it may be so for ever.
+    pub(super) fn patience(&self, meaning: Meaning) -> Option<Duration> {
+        match meaning {
+            Meaning::Gone => Some(Duration::from_secs_f64(self.grace_seconds)),
+            Meaning::Ending => Some(Duration::from_secs_f64(self.ending_seconds)),
+            Meaning::Pending | Meaning::Running | Meaning::Retry | Meaning::Final => None,
+        }
     }
 
     /// Whether a waiting job with this reason will never run.

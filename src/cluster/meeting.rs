@@ -2,7 +2,7 @@
 //! tells everybody else with the token why not.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, Read},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
@@ -65,7 +65,6 @@ impl Hello {
 struct Guests {
     plan: String,
     block: String,
-    server: String,
     generators: Vec<String>,
     token: String,
 }
@@ -81,12 +80,6 @@ impl Guests {
         let (mut connection, hello) = authenticate(stream, &self.token)?;
         let Hello { node, .. } = &hello;
         let place = self.generators.iter().position(|id| *id == node.id);
-        let taken = || {
-            let (block, id) = (&self.block, &node.id);
-            LeaderMessage::Fail(format!(
-                "another process already runs block {block} as {id}: wait for it, or end it"
-            ))
-        };
         let answer = match place {
             _ if hello.plan != self.plan => LeaderMessage::Refuse(
                 "it has another plan: copy the plan's folder from there".into(),
@@ -94,9 +87,11 @@ impl Guests {
             _ if hello.block != self.block => {
                 LeaderMessage::Fail(format!("it runs block {}: name that one, or wait", self.block))
             }
-            _ if node.id == self.server => taken(),
             None => LeaderMessage::Refuse(format!("its plan has no generator on {}", node.id)),
-            Some(place) if is_taken(place) => taken(),
+            Some(place) if is_taken(place) => LeaderMessage::Fail(format!(
+                "another process already runs block {} as {}: wait for it, or end it",
+                self.block, node.id
+            )),
             Some(place) => {
                 let ahead = hello.wall.map(|theirs| theirs.as_secs_f64() - wall().as_secs_f64());
                 let node = Node { clock_ahead_seconds: ahead.map(f64::round), ..hello.node };
@@ -139,7 +134,7 @@ impl Meeting {
     ///
     /// # Errors
     ///
-    /// Returns a fault if the port is taken, and by whom if that is a paceline with this plan.
+    /// Returns a fault if the port is taken.
     pub(super) fn open(
         plan: &PlanFolder,
         load: &LoadPlan,
@@ -149,17 +144,13 @@ impl Meeting {
         let (at, server) = (load.meeting()?, &load.server.id);
         let listener = TcpListener::bind(at).map_err(|error| {
             // Exit code 1, so that an engine tries again: a lost attempt may hold the port for a while.
-            Fault::Failed(match who_is_there(at, token, &Hello::here(plan, block, server)) {
-                Some(why) => format!("the server's node {server} is taken: {why}"),
-                None => format!(
-                    "the server's node {server} cannot listen on {at}: {error}; make a new plan with another --port, or with an address of this node"
-                ),
-            })
+            Fault::Failed(format!(
+                "the server's node {server} cannot listen on {at}: {error}; make a new plan with another --port, or with an address of this node"
+            ))
         })?;
         let guests = Guests {
             plan: plan.hash.clone(),
             block: block.id.clone(),
-            server: server.clone(),
             generators: load.generators.iter().map(|node| node.id.clone()).collect(),
             token: token.to_owned(),
         };
@@ -259,22 +250,10 @@ impl Drop for Doorkeeper {
     }
 }
 
-/// Asks the process that listens at `at` why this node cannot. Returns `None` if that is no paceline with this plan.
-fn who_is_there(at: SocketAddr, token: &str, hello: &Hello) -> Option<String> {
-    let mut stream = TcpStream::connect_timeout(&at, HELLO_TIMEOUT).ok()?;
-    stream.write_all(token.as_bytes()).ok()?;
-    let mut connection = LineConnection::new(stream).ok()?;
-    connection.send(hello).ok()?;
-    // It answers one connection after another.
-    let (_, line) = connection.receive(HELLO_TIMEOUT * 3, &interrupted).ok()?;
-    match serde_json::from_str(&line).ok()? {
-        LeaderMessage::Fail(why) => Some(why),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -293,5 +272,44 @@ mod tests {
         });
         assert!(authenticate(listener.accept().unwrap().0, &token).is_none());
         let _ = sender.join();
+    }
+
+    #[test]
+    fn who_may_not_come_in_is_told_why_and_whether_another_attempt_may_succeed() {
+        let guests = Guests {
+            plan: "plan".into(),
+            block: "0001".into(),
+            generators: vec!["b".into(), "c".into()],
+            token: "0123456789abcdef".repeat(2),
+        };
+        let come = |plan: &str, block: &str, id: &str, is_taken: bool| {
+            let (plan, block) = (plan.into(), block.into());
+            let hello = Hello { plan, block, node: here(id), wall: None };
+            let hello = serde_json::to_string(&hello).unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            stream.write_all(format!("{}{hello}\n", guests.token).as_bytes()).unwrap();
+            let came = guests.let_in(listener.accept().unwrap().0, |_| is_taken);
+            let place = came.map(|(place, ..)| place);
+            let mut said = String::new();
+            stream.read_to_string(&mut said).unwrap();
+            (place, said)
+        };
+        assert_eq!(come("plan", "0001", "c", false), (Some(1), String::new()));
+        for ((plan, block, id, is_taken), why) in [
+            (("other", "0001", "b", false), r#"{"refuse":"it has another plan"#),
+            (
+                ("plan", "0002", "b", false),
+                r#"{"fail":"it runs block 0001: name that one, or wait"#,
+            ),
+            (("plan", "0001", "z", false), r#"{"refuse":"its plan has no generator on z"#),
+            (
+                ("plan", "0001", "b", true),
+                r#"{"fail":"another process already runs block 0001 as b"#,
+            ),
+        ] {
+            let (place, said) = come(plan, block, id, is_taken);
+            assert!(place.is_none() && said.starts_with(why), "{said}");
+        }
     }
 }

@@ -20,6 +20,8 @@ use paceline_core::perform::Placement;
 pub(super) struct Measured {
     /// The node, and the attempt.
     pub node: NodeFile,
+    /// How long it took.
+    pub seconds: f64,
     /// How each cell ended, with its trial if it is `ok`, in the order of the plan.
     cells: Vec<(End, Option<Trial>)>,
 }
@@ -60,7 +62,7 @@ pub(super) fn check(plan: &PlanFolder, block: &Block, part: Part) -> Result<Meas
         }
         cells.push((end, trials.pop()));
     }
-    Ok(Measured { node: part.node, cells })
+    Ok(Measured { node: part.node, seconds: part.seconds, cells })
 }
 
 /// What tells cells apart.

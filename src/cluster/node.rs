@@ -1,20 +1,18 @@
 //! `node.json`: the node that measures a block, its name, and its claim on the machine.
 
 use std::{
-    env,
-    fs::{self, File, TryLockError},
+    env, fs, io,
     path::Path,
     thread,
     time::{Duration, SystemTime},
 };
 
-use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Fault, Plan, PlanFolder};
+use super::{Block, Fault, Plan, PlanFolder, beside::Span};
 use crate::{
-    machine::{build, cores, fingerprint, hex, sysctl},
+    machine::{Exclusive, build, cores, fingerprint, hex, sysctl},
     output::print_note,
     record::{ModelRecord, Node, Run, SCHEMA},
     start::model_info,
@@ -51,6 +49,9 @@ pub struct NodeFile {
     /// The generators' nodes, if this is the server's node of a load.
     #[serde(default)]
     pub generators: Vec<Node>,
+    /// When the attempt began, in seconds since the machine started.
+    #[serde(default)]
+    pub began_seconds: Option<f64>,
 }
 
 impl NodeFile {
@@ -100,7 +101,15 @@ impl NodeFile {
             cores: cores(),
             models: folder.models.iter().map(|entry| model_info(entry)).collect(),
             timer_floor: wake_errors(Duration::from_millis(1), 50).distribution(),
+            began_seconds: Some(Clocks::now().boot.as_secs_f64()),
         }
+    }
+
+    /// Returns when the attempt, which took so many `seconds`, was measured; `None` if its machine is not known.
+    pub(super) fn span(&self, seconds: f64) -> Option<Span> {
+        let (block, boot_id) = (self.block.clone(), self.node.boot_id.clone());
+        let began = self.began_seconds.filter(|_| !boot_id.is_empty())?;
+        Some(Span { block, boot_id, began, ended: began + seconds })
     }
 }
 
@@ -144,32 +153,62 @@ pub(super) fn boot_id() -> String {
     id.trim().to_owned()
 }
 
-/// Waits for `limit` at most until no other worker of this user is on the node `name`: two blocks at the same time spoil
-/// each other's figures. An attempt that was lost may still go on, and two plans may name one host. Roles of loads share
-/// a node. It is kept while the returned file lives; `None` if there is no place to note that.
-pub(super) fn claim(name: &str, is_load: bool, limit: Duration) -> Result<Option<File>, Fault> {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let plain: String = name.chars().map(plain).collect();
-    let path = env::temp_dir().join(format!("paceline-{}-{plain}.lock", geteuid().as_raw()));
-    let Ok(node) = File::options().create(true).append(true).open(path) else { return Ok(None) };
-    let is_taken = || {
-        let tried = if is_load { node.try_lock_shared() } else { node.try_lock() };
-        matches!(tried, Err(TryLockError::WouldBlock))
+/// Waits for `limit` at most until no other block is measured on this machine, whatever the name of its node: two at the
+/// same time spoil each other's figures. An attempt that was lost may still go on, and two plans may name one host. Roles
+/// of one `load` share the machine, as the record then says. A second process of the role `name` does not wait. The
+/// machine is kept while the returned locks live; there are none after an interrupt.
+pub(super) fn claim(
+    name: &str,
+    load: Option<(&PlanFolder, &Block)>,
+    limit: Duration,
+) -> Result<Vec<Exclusive>, Fault> {
+    // Tests run in parallel, each with a machine of its own.
+    let machine = env::var("PACELINE_TEST_MACHINE").unwrap_or_default();
+    let lock = |what: &str| {
+        let hash = hex(&Sha256::digest(format!("{machine} {what}")));
+        format!("cluster-{}", &hash[..32])
     };
-    let (deadline, mut is_told) = (now() + limit, false);
-    while is_taken() && !interrupted() {
+    let cannot = |error: io::Error| {
+        format!("whether another paceline measures on {name} cannot be found out: {error}")
+    };
+    let load = load.map(|(plan, block)| (lock(&format!("{} {}", plan.hash, block.id)), block));
+    let mut taken = Vec::new();
+    if let Some((load, block)) = &load {
+        let role = Exclusive::take(&lock(&format!("{load} {name}"))).map_err(cannot)?;
+        taken.push(role.ok_or_else(|| {
+            let id = &block.id;
+            format!("another process already runs block {id} as {name}: wait for it, or end it")
+        })?);
+    }
+    let (deadline, mut looks) = (now() + limit, 0_u32);
+    loop {
+        if let Some(machine) = Exclusive::take(&lock("")).map_err(cannot)? {
+            taken.push(machine);
+            if let Some((load, _)) = &load {
+                taken.extend(Exclusive::take(load).map_err(cannot)?);
+            }
+            return Ok(taken);
+        }
+        if let Some((load, _)) = &load
+            && Exclusive::is_taken(load).map_err(cannot)?
+        {
+            return Ok(taken);
+        }
+        if interrupted() {
+            return Ok(vec![]);
+        }
         if now() > deadline {
             return Err(Fault::Failed(format!(
                 "another paceline still measures on {name}: wait for it or end it, and submit again"
             )));
         }
-        if !is_told {
+        looks += 1;
+        // After one look, another role of this load may be about to say that it is here.
+        if looks == 2 {
             print_note(&format!("another paceline measures on {name}: this one waits for it"));
-            is_told = true;
         }
         thread::sleep(LOOK);
     }
-    Ok(Some(node))
 }
 
 /// Returns the whole seconds by which this node's wall clock is ahead of the file system's, which may be on another host.

@@ -166,6 +166,8 @@ impl Contents {
 pub struct Part {
     /// The node.
     pub node: NodeFile,
+    /// How long it took.
+    pub seconds: f64,
     /// How each cell ended.
     pub ends: Vec<End>,
     /// The trials.
@@ -304,6 +306,6 @@ impl Part {
         }
         let ends = parse_lines(&folder.join(CELLS), &cells)?;
         let trials = parse_lines(&folder.join(TRIALS), &trials)?;
-        Ok(Part { node, ends, trials, cells })
+        Ok(Part { node, seconds: done.seconds, ends, trials, cells })
     }
 }

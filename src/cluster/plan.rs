@@ -1,7 +1,7 @@
 //! The plan: which blocks there are. It is written once and never changes.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -221,12 +221,17 @@ impl PlanFolder {
     /// Returns a fault if there is none, or it is of another version.
     pub fn read(dir: &Path) -> Result<Self, Fault> {
         let path = dir.join(PLAN);
-        let Ok(bytes) = fs::read(&path) else {
-            return Err(Fault::Usage(format!(
-                "{} has no plan: make one with paceline cluster plan --out {0}",
-                dir.display()
-            )));
-        };
+        let bytes = fs::read(&path).map_err(|error| {
+            let place = dir.display();
+            Fault::Usage(match error.kind() {
+                io::ErrorKind::NotFound => {
+                    format!(
+                        "{place} has no plan: make one with paceline cluster plan --out {place}"
+                    )
+                }
+                _ => format!("{} cannot be read: {error}", path.display()),
+            })
+        })?;
         let plan: Plan = parse(&path, &bytes, SCHEMA).map_err(Fault::Usage)?;
         let parse = |defined: &Definition| {
             Workload::parse(&format!("{}.toml", defined.name), &defined.source)

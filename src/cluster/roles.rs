@@ -52,7 +52,10 @@ pub(super) fn work(
             )));
         }
     }
-    let _shared = claim(name, true, START_TIMEOUT)?;
+    let _alone = claim(name, Some((plan, block)), START_TIMEOUT)?;
+    if interrupted() {
+        return Ok(Worked::Interrupted);
+    }
     if leads {
         lead(plan, load, block, program)
     } else {

@@ -131,8 +131,8 @@ pub struct Watch<'a> {
     pub(super) jobs: Jobs,
     /// While it is held, what is found out is written down.
     lock: Option<File>,
-    /// Since when the scheduler has not had a task whose files are not there.
-    gone: BTreeMap<String, Instant>,
+    /// What the scheduler says of a submission of each block, and since when.
+    said: BTreeMap<String, (u32, Meaning, Instant)>,
     seconds: BTreeMap<String, f64>,
     /// Whether no line of the last list could be read.
     unread: bool,
@@ -157,8 +157,8 @@ impl<'a> Watch<'a> {
     fn with(plan: &'a PlanFolder, lock: Option<File>) -> Result<Self, Fault> {
         let jobs = Jobs::read(&plan.dir)?;
         let engine = Engine::used(&plan.dir)?;
-        let (gone, seconds) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Watch { plan, engine, jobs, lock, gone, seconds, unread: false })
+        let (said, seconds) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Watch { plan, engine, jobs, lock, said, seconds, unread: false })
     }
 
     /// How long to wait before looking again.
@@ -264,8 +264,9 @@ impl<'a> Watch<'a> {
             .map(|of| (of.number, of.name.clone()))
             .collect();
         for (submission, name) in lost {
-            let alive =
-                |task: &&Listed| matches!(task.meaning, Meaning::Pending | Meaning::Running);
+            let alive = |task: &&Listed| {
+                matches!(task.meaning, Meaning::Pending | Meaning::Running | Meaning::Ending)
+            };
             let found = listed.iter().filter(alive).find(|task| {
                 task.name.as_ref().map_or(task.job == submission.to_string(), |own| *own == name)
             });
@@ -324,6 +325,13 @@ impl<'a> Watch<'a> {
         let get = |of: fn(&Listed) -> &String| task.map(of).cloned();
         let of_one = task.is_some_and(|task| task.task.is_some());
         let (reason, node) = (get(|task| &task.reason), get(|task| &task.node));
+        // A job that was away for a moment, or that is requeued, has its whole time again.
+        let said = self.said.entry(block.id.clone());
+        let said = said.or_insert_with(|| (last.number, meaning, now()));
+        if (said.0, said.1) != (last.number, meaning) {
+            *said = (last.number, meaning, now());
+        }
+        let since = said.2;
         match meaning {
             Meaning::Pending if engine.never(reason.as_deref().unwrap_or_default()) => {
                 return Ok(status(BlockState::Blocked, reason, node));
@@ -341,19 +349,15 @@ impl<'a> Watch<'a> {
             Some(task) if meaning == Meaning::Gone => format!("{} without a result", task.word),
             Some(task) => task.word.clone(),
         };
-        let grace = engine.grace();
-        if meaning == Meaning::Gone {
-            let since = *self.gone.entry(block.id.clone()).or_insert_with(now);
-            if now() - since < grace {
-                let awaited = Some(format!("{word}: its files are awaited"));
-                return Ok(status(BlockState::Running, awaited, node));
-            }
+        if engine.patience(meaning).is_some_and(|patience| now() - since < patience) {
+            let gone = meaning == Meaning::Gone;
+            let what = if gone { "its files are awaited" } else { "its end is waited for" };
+            return Ok(status(BlockState::Running, Some(format!("{word}: {what}")), node));
         }
         let given_up = meaning == Meaning::Final || submissions >= MOST_ATTEMPTS;
         let state = if given_up { BlockState::GaveUp } else { BlockState::Lost };
         let ended = status(state, Some(word.clone()), None);
         let submission = last.number;
-        self.gone.remove(&block.id);
         if self.lock.is_some() {
             let block = block.id.clone();
             self.jobs.write(Event::Ended { submission, block, word, given_up })?;

@@ -8,7 +8,7 @@ use super::{
     jobs::{Event, Submission},
     unwritable_file, write_file,
 };
-use paceline_core::interrupt::interrupted;
+use paceline_core::interrupt::pause;
 
 /// What was submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,10 +41,10 @@ pub fn submit(
         (Some(asked), Some(used)) if asked.name != used.name => {
             watch.engine = Some(used);
             let status = settled(&mut watch)?;
-            if !status.is_settled() {
+            if !status.is_settled() || status.count(BlockState::Blocked) > 0 {
                 let name = status.engine.unwrap_or_default();
                 return Err(Fault::Usage(format!(
-                    "blocks are under way on the engine {name}: wait for them, or cancel them first"
+                    "the engine {name} still has blocks of this plan: wait for them, or cancel them first"
                 )));
             }
             asked
@@ -83,12 +83,13 @@ fn settled(watch: &mut Watch<'_>) -> Result<Status, Fault> {
     loop {
         let status = watch.look()?;
         let awaits = |reason: &String| reason.ends_with("are awaited");
-        if interrupted()
-            || !status.blocks.iter().any(|block| block.reason.as_ref().is_some_and(awaits))
+        // The scheduler is not asked more often than anybody who waits asks it.
+        let time = watch.poll().max(Duration::from_millis(500));
+        if !status.blocks.iter().any(|block| block.reason.as_ref().is_some_and(awaits))
+            || pause(time)
         {
             return Ok(status);
         }
-        thread::sleep(Duration::from_millis(500));
     }
 }
 

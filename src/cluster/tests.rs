@@ -1,7 +1,9 @@
 //! What holds of collecting, in whatever order blocks end, however often, and however torn their parts are.
 
 mod figures;
+mod loads;
 mod torn;
+mod watched;
 
 use std::{collections::BTreeMap, fs, path::Path, sync::OnceLock};
 
@@ -79,7 +81,7 @@ fn node(plan: &PlanFolder, block: &str, attempt: &str, node: usize) -> NodeFile 
     let here = HERE.get_or_init(|| NodeFile::here(plan, block, (attempt, "n0"), Path::new("/")));
     let own = Node { id: format!("n{node}"), ..here.node.clone() };
     let (plan, block, attempt) = (plan.hash.clone(), block.into(), attempt.into());
-    NodeFile { plan, block, attempt, node: own, ..here.clone() }
+    NodeFile { plan, block, attempt, node: own, began_seconds: None, ..here.clone() }
 }
 
 /// Times that no other attempt has.
@@ -152,16 +154,7 @@ fn plant(plan: &PlanFolder, of: &Planted) {
         ("cells.jsonl", jsonl(ends.map(Result::unwrap))),
         ("trials.jsonl", lines),
     ]);
-    let contents =
-        |(name, text): (&&str, &String)| ((*name).to_owned(), Contents::of(text.as_bytes()));
-    let done = Done {
-        plan: plan.hash.clone(),
-        block: block.id.clone(),
-        attempt: attempt.clone(),
-        ended: format!("2026-01-01T00:00:{:02}Z", of.ended),
-        seconds: 1.0,
-        files: files.iter().map(contents).collect(),
-    };
+    let done = done(plan, &block.id, &attempt, of.ended, &files);
     let torn = files.get_mut("trials.jsonl").unwrap();
     match of.fault {
         Some(Torn::HalfALine) => torn.truncate(torn.len() - 9),
@@ -171,13 +164,37 @@ fn plant(plan: &PlanFolder, of: &Planted) {
         }
         _ => {}
     }
-    let folder = plan.attempts(&block.id).join(&attempt);
+    if of.fault != Some(Torn::NoDone) {
+        files.insert("done.json", serde_json::to_string(&done).unwrap());
+    }
+    write_attempt(plan, &block.id, &attempt, &files);
+}
+
+/// Returns the `done.json` of an attempt with these files.
+fn done(
+    plan: &PlanFolder,
+    block: &str,
+    attempt: &str,
+    ended: u32,
+    files: &BTreeMap<&str, String>,
+) -> Done {
+    let contents =
+        |(name, text): (&&str, &String)| ((*name).to_owned(), Contents::of(text.as_bytes()));
+    Done {
+        plan: plan.hash.clone(),
+        block: block.into(),
+        attempt: attempt.into(),
+        ended: format!("2026-01-01T00:00:{ended:02}Z"),
+        seconds: 1.0,
+        files: files.iter().map(contents).collect(),
+    }
+}
+
+fn write_attempt(plan: &PlanFolder, block: &str, attempt: &str, files: &BTreeMap<&str, String>) {
+    let folder = plan.attempts(block).join(attempt);
     fs::create_dir_all(&folder).unwrap();
     for (name, text) in files {
         fs::write(folder.join(name), text).unwrap();
-    }
-    if of.fault != Some(Torn::NoDone) {
-        fs::write(folder.join("done.json"), serde_json::to_string(&done).unwrap()).unwrap();
     }
 }
 
@@ -352,6 +369,13 @@ fn machines_of_two_kinds_make_two_records_unless_told_otherwise() {
     let found = collect(&plan, &results, false, true).unwrap_or_else(|fault| panic!("{fault:?}"));
     let twice = found.warnings.iter().filter(|warning| warning.contains("an earlier record"));
     assert_eq!(twice.count(), 2, "{:?}", found.warnings);
+    assert!(found.warnings.iter().any(|warning| warning.contains("machines of 2 kinds")));
+    file.cores += 1;
+    rewrite(&path, "node.json", &serde_json::to_string(&file).unwrap());
+    let Err(Fault::Usage(why)) = collect(&plan, &results, false, true) else {
+        panic!("cells of other settings were merged")
+    };
+    assert!(why.ends_with("make other cells, so leave --any-machine out"), "{why}");
 }
 
 #[test]

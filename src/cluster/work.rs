@@ -53,7 +53,7 @@ pub fn work(
         return Ok(Worked::Before);
     }
     let limit = Duration::from_secs_f64(plan.plan.block_seconds()).max(LEAST_WAIT);
-    let _alone = claim(&name, false, limit)?;
+    let _alone = claim(&name, None, limit)?;
     // What it waited for may have been the same block.
     if is_done() {
         return Ok(Worked::Before);

@@ -1,12 +1,12 @@
 //! The nodes of a cluster on which a record's trials ran: `nodes.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Cell, State};
-use crate::machine::Fingerprint;
+use crate::{machine::Fingerprint, output::counted};
 
 /// The version of the format of `nodes.json`.
 pub const NODES_SCHEMA: u32 = 1;
@@ -55,6 +55,9 @@ pub struct Counted {
     pub attempt: String,
     /// The node.
     pub node: String,
+    /// Another block that was measured at the same time on the same machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
 }
 
 /// An attempt that does not count.
@@ -93,8 +96,9 @@ impl Nodes {
         let mut warnings = Vec::new();
         // The nodes of generators have no blocks: the server's node has them.
         let generates = |node: &&Node| !self.counted.iter().any(|block| block.node == node.id);
-        let is_load = self.nodes.iter().any(|node| generates(&node));
-        let measured: Vec<&Node> = self.nodes.iter().filter(|node| !generates(node)).collect();
+        let (generators, measured): (Vec<&Node>, Vec<&Node>) =
+            self.nodes.iter().partition(generates);
+        let is_load = !generators.is_empty();
         if let [only] = &measured[..] {
             let what = if is_load { "All servers" } else { "All of it" };
             let id = &only.id;
@@ -124,6 +128,23 @@ impl Nodes {
                 "All of it ran on two nodes, {} and {}: intervals are over their trials, and nothing is known of others.",
                 one.id, other.id
             ));
+        }
+        let mut besides = self.counted.iter().filter_map(|of| Some((of, of.beside.as_ref()?)));
+        if let Some((Counted { block, node, .. }, other)) = besides.next() {
+            warnings.push(format!(
+                "{} ran while another ran on the same machine, such as {block} on {node} beside {other}: they disturbed each \
+                 other.",
+                counted(besides.count() + 1, "block")
+            ));
+        }
+        for (what, nodes) in [("nodes", &measured), ("generators", &generators)] {
+            let kinds: BTreeSet<&str> = nodes.iter().map(|node| &*node.fingerprint.hash).collect();
+            if kinds.len() > 1 {
+                warnings.push(format!(
+                    "The {what} are machines of {} kinds, and one distribution has the figures of all.",
+                    kinds.len()
+                ));
+            }
         }
         if !unknown.is_empty() && self.nodes.len() > 1 {
             warnings.push(format!(
@@ -199,6 +220,7 @@ mod tests {
             block: String::new(),
             attempt: String::new(),
             node: node.id.clone(),
+            beside: None,
         };
         let counted = nodes.iter().map(block).collect();
         Nodes { nodes, counted, ..Nodes::of_plan("") }
@@ -228,6 +250,18 @@ mod tests {
         assert!(
             off[1].contains("of a is 3600 s ahead of") && off[2].contains("of b is 70 s behind")
         );
+    }
+
+    #[test]
+    fn figures_of_several_kinds_of_machines_in_one_distribution_are_said() {
+        let mut all = nodes(&[("a", "1", None), ("b", "2", None), ("c", "3", None)]);
+        all.nodes[1].fingerprint.hash = "another".into();
+        let said = "are machines of 2 kinds, and one distribution has the figures of all.";
+        assert_eq!(all.warnings(), [format!("The nodes {said}")]);
+        all.counted.truncate(1);
+        assert_eq!(all.warnings()[1], format!("The generators {said}"));
+        all.nodes[2].fingerprint.hash = "another".into();
+        assert_eq!(all.warnings().len(), 1, "the server may be of another kind");
     }
 
     #[test]

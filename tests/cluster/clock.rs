@@ -24,8 +24,9 @@ fn libfaketime() -> Option<PathBuf> {
 
 /// A worker on a block whose wall clock is off by what the file `clock` says, such as `+2h`, at any moment.
 fn with_clock(folder: &Path, library: &Path, clock: &str, block: &str) -> Child {
-    // Two workers on one node would wait for each other.
+    // Two workers on one machine would wait for each other.
     let mut work = paceline(folder, ["cluster", "work", "plan", block, "--node", clock]);
+    work.env("PACELINE_TEST_MACHINE", folder.join(clock));
     work.env("LD_PRELOAD", library).env("FAKETIME_NO_CACHE", "1");
     work.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
     work.env("FAKETIME_TIMESTAMP_FILE", folder.join(clock)).spawn().unwrap()

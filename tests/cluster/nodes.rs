@@ -1,21 +1,15 @@
 //! Nodes that could be taken for others, two workers on one node, and jobs that are hidden from who asks.
 
-use std::{
-    fs::{self, File},
-    os::unix::fs::symlink,
-    path::Path,
-    process::Output,
-    thread,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Output, thread, time::Duration};
 
 use paceline::record::read;
+use rustix::process::Signal;
 
 use super::{
     planned,
     program::{
         PACELINE, Swept, await_that, both, call, ended, long_plan, ok, paceline, processes,
-        record_in,
+        record_in, signal,
     },
     refused,
 };
@@ -65,16 +59,21 @@ fn a_block_waits_until_its_node_is_free_and_is_not_measured_twice() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     planned(folder, "1");
-    let user = rustix::process::geteuid().as_raw();
-    let lock = File::create(folder.join(format!("paceline-{user}-box.lock"))).unwrap();
-    lock.lock().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let _swept = Swept(other.path());
+    ok(other.path(), &long_plan(other.path()));
+    // Another plan, another name of the node, and another folder for temporary files.
+    let mut work = paceline(other.path(), ["cluster", "work", "plan", "0000", "--node", "its-ip"]);
+    work.env("PACELINE_TEST_MACHINE", folder).env("TMPDIR", other.path());
+    let block = work.spawn().unwrap();
+    await_that("the other block begins", || other.path().join("plan/parts").exists());
     let both_at_once = [0, 1].map(|_| {
-        let mut work = paceline(folder, ["cluster", "work", "plan", "0000", "--node", "box"]);
-        work.env("TMPDIR", folder).spawn().unwrap()
+        paceline(folder, ["cluster", "work", "plan", "0000", "--node", "box"]).spawn().unwrap()
     });
     thread::sleep(Duration::from_secs(1));
     assert!(!folder.join("plan/parts").exists(), "it does not wait");
-    drop(lock);
+    signal(block.id(), Signal::INT);
+    assert_eq!(ended(block).status.code(), Some(130));
     let said = both_at_once.map(|child| both(&ended(child))).concat();
     assert!(said.contains("another paceline measures on box: this one waits"), "{said}");
     assert!(said.contains("was done before"), "{said}");

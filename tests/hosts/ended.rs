@@ -95,19 +95,19 @@ fn is_taken(folder: &Path) -> bool {
 fn a_second_process_of_a_node_is_told_at_once_that_the_node_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     let _swept = plan_long(folder.path(), &NODES, "17543");
-    let second = |node: &str, why: &str| {
+    let second = |node: &str| {
         // Another attempt may succeed, so engines repeat it.
-        fails(&ended(work(folder.path(), &[], node)), 1, &[why]);
+        let why =
+            format!("another process already runs block 0000 as {node}: wait for it, or end it");
+        fails(&ended(work(folder.path(), &[], node)), 1, &[&*why]);
     };
-    let server = "the server's node a is taken: another process already runs block 0000 as a";
-    let generator = "ended this generator: another process already runs block 0000 as b";
     let leader = work(folder.path(), &[], "a");
     await_that("it listens", || TcpStream::connect("127.0.0.1:17543").is_ok());
-    second("a", server);
+    second("a");
     let first = work(folder.path(), &[], "b");
     await_generator(folder.path());
-    second("a", server);
-    second("b", generator);
+    second("a");
+    second("b");
     signal(&leader, Signal::INT);
     assert_eq!(ended(leader).status.code(), Some(130));
     assert_eq!(ended(first).status.code(), Some(1));

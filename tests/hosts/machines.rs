@@ -2,13 +2,16 @@
 
 use std::{
     fs::{self, File},
-    thread,
-    time::Duration,
+    net::TcpStream,
+    path::Path,
+    process::Child,
 };
+
+use rustix::process::Signal;
 
 use super::{
     all_end_well, collected, paceline, planned,
-    program::{await_that, call, ended, has_open},
+    program::{Swept, await_that, call, ended, long_plan, ok, signal},
     record_in, said, work,
 };
 
@@ -39,26 +42,50 @@ fn containers_with_a_boot_id_of_their_own_are_one_machine_by_their_clock() {
     assert!(cells[0].is_shared_host(), "{:?}", cells[0].load);
 }
 
-#[test]
-fn a_load_waits_for_a_block_on_one_of_its_nodes() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    planned(folder, &["a=127.0.0.1", "b=127.0.0.2"], "--port 17562");
-    let user = rustix::process::geteuid().as_raw();
-    let path = folder.join(format!("paceline-{user}-b.lock"));
-    let block = File::create(&path).unwrap();
-    block.lock().unwrap();
+/// A load waits while `busy` goes on, which measures on its machine, and is done once that has ended.
+fn waits(folder: &Path, busy: Child) {
     let nodes = ["a", "b"].map(|node| {
         let mut work = paceline(folder, &[], &["work", "plan", "0000", "--node", node]);
-        work.env("TMPDIR", folder).spawn().unwrap()
+        work.stderr(File::create(folder.join(node)).unwrap()).spawn().unwrap()
     });
-    await_that("it finds its node taken", || has_open(nodes[1].id(), &path));
-    thread::sleep(Duration::from_millis(200));
-    assert!(!folder.join("plan/parts").exists(), "it does not wait");
-    drop(block);
-    for (node, waits) in nodes.map(ended).iter().zip([false, true]) {
-        assert_eq!(node.status.code(), Some(0), "{}", said(node));
-        let why = "another paceline measures on b: this one waits for it";
-        assert_eq!(said(node).contains(why), waits, "{}", said(node));
+    let said = |node: &str| fs::read_to_string(folder.join(node)).unwrap();
+    for node in ["a", "b"] {
+        let why = format!("another paceline measures on {node}: this one waits for it");
+        await_that("it finds its machine taken", || said(node).contains(&why));
     }
+    assert!(!folder.join("plan/parts").exists(), "it does not wait");
+    signal(busy.id(), Signal::INT);
+    assert_eq!(ended(busy).status.code(), Some(130));
+    for (node, name) in nodes.map(ended).iter().zip(["a", "b"]) {
+        assert_eq!(node.status.code(), Some(0), "{}", said(name));
+    }
+    assert_eq!(collected(folder).len(), 1);
+}
+
+/// Starts a role or a block of a plan in `place`, on the machine of `folder`, with other temporary files.
+fn elsewhere(folder: &Path, place: &Path) -> Child {
+    let mut work = paceline(place, &[], &["work", "plan", "0000", "--node", "c"]);
+    work.env("PACELINE_TEST_MACHINE", folder).env("TMPDIR", place).spawn().unwrap()
+}
+
+#[test]
+fn a_load_waits_for_a_block_on_its_machine() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], "--port 17562");
+    let _swept = Swept(other.path());
+    ok(other.path(), &long_plan(other.path()));
+    let block = elsewhere(folder.path(), other.path());
+    await_that("the block begins", || other.path().join("plan/parts").exists());
+    waits(folder.path(), block);
+}
+
+#[test]
+fn a_load_waits_for_another_load_on_its_machine_whatever_its_port_and_names() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], "--port 17563");
+    // Its server's node waits for a generator.
+    planned(other.path(), &["c=127.0.0.2", "d=127.0.0.3"], "--port 17564");
+    let load = elsewhere(folder.path(), other.path());
+    await_that("it listens", || TcpStream::connect("127.0.0.2:17564").is_ok());
+    waits(folder.path(), load);
 }

@@ -60,7 +60,6 @@ fn a_plan_that_makes_no_sense_is_refused_with_exit_code_2() {
     planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], "");
     fs::write(folder.path().join("plan/token"), "short").unwrap();
     refused("manifest plan --image x", "submit this plan to Slurm or over SSH");
-    refused("collect plan --any-machine", "a load stays on the nodes that its plan names");
     refused("work plan 0000 --node z", "has no role in this plan");
     refused("work plan 0000 --node b", "is not a token of 32 hexadecimal digits");
     fs::remove_dir_all(folder.path().join("plan")).unwrap();

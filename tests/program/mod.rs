@@ -17,7 +17,8 @@ use serde::de::DeserializeOwned;
 
 pub(crate) const PACELINE: &str = env!("CARGO_BIN_EXE_paceline");
 
-/// Returns a call of `program` in `folder`, which may measure in a debug build. Its output is kept.
+/// Returns a call of `program` in `folder`, which may measure in a debug build, and does not wait for what is measured in
+/// other folders. Its output is kept.
 pub(crate) fn call<A: AsRef<OsStr>>(
     program: impl AsRef<OsStr>,
     folder: &Path,
@@ -25,6 +26,7 @@ pub(crate) fn call<A: AsRef<OsStr>>(
 ) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(folder).env("PACELINE_ALLOW_DEBUG", "1");
+    command.env("PACELINE_TEST_MACHINE", folder);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -205,12 +207,6 @@ pub(crate) fn long_plan(folder: &Path) -> Vec<&'static str> {
     let text = "name = \"long\"\nscale = [1]\njob = [{ sleep = \"50s\" }]\n";
     fs::write(folder.join("long.toml"), text).unwrap();
     "cluster plan long.toml --model tokio,pool --trials 1 --out plan".split(' ').collect()
-}
-
-/// Returns whether a process has a file open.
-pub(crate) fn has_open(id: u32, file: &Path) -> bool {
-    let open = fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten();
-    open.into_iter().any(|of| fs::read_link(of.path()).is_ok_and(|path| path == file))
 }
 
 /// Returns whether this machine has a program of this name.

@@ -7,12 +7,16 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    thread,
+    time::Duration,
 };
 
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ},
     flag,
 };
+
+use crate::clock::now;
 
 /// The exit code of an interrupted program.
 pub const EXIT_CODE: u8 = 130;
@@ -46,4 +50,17 @@ pub fn survive_file_limit() {
 /// Returns whether an interrupt has arrived.
 pub fn interrupted() -> bool {
     ASKED.get().is_some_and(|asked| asked.load(Relaxed))
+}
+
+/// Sleeps for `time`, or until an interrupt arrives. Returns whether one has.
+pub fn pause(time: Duration) -> bool {
+    let until = now() + time;
+    while !interrupted() {
+        let left = until.saturating_duration_since(now());
+        if left.is_zero() {
+            return false;
+        }
+        thread::sleep(left.min(Duration::from_millis(50)));
+    }
+    true
 }

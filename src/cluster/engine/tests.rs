@@ -19,6 +19,17 @@ fn every_engine_file_that_is_shipped_can_be_read() {
 }
 
 #[test]
+fn a_setting_that_is_not_used_is_refused() {
+    let find = |is_load| Engine::find("ssh", &["hosts=box1".to_owned()], is_load);
+    assert!(find(false).is_ok());
+    let Err(Fault::Usage(why)) = find(true) else { panic!("a load is on the nodes of its plan") };
+    assert_eq!(
+        why,
+        "the engine ssh does not use `hosts` for a load between nodes: leave --set hosts=… out"
+    );
+}
+
+#[test]
 fn the_words_of_slurm_are_understood_and_one_that_is_new_is_waited_out() {
     let slurm = Engine::find("slurm", &[], false).unwrap();
     let said =
@@ -28,6 +39,8 @@ fn the_words_of_slurm_are_understood_and_one_that_is_new_is_waited_out() {
     assert_eq!(meanings, [Meaning::Pending, Meaning::Retry, Meaning::Running]);
     assert_eq!((read[2].task, read[2].node.as_str()), (Some(2), "n2"));
     assert!(slurm.never("PartitionConfig") && !slurm.never("Resources"));
+    assert!(slurm.never("AssocMaxWallDurationPerJobLimit"));
+    assert!(!slurm.never("AssocGrpCpuLimit"), "it runs once others of the group have ended");
     assert!(slurm.never("JobHoldMaxRequeue"), "only an administrator releases it");
     assert!(slurm.never("job requeued in held state"), "it is written with spaces");
     assert_eq!(slurm.read("").unwrap(), []);
@@ -39,10 +52,11 @@ fn the_words_of_slurm_are_understood_and_one_that_is_new_is_waited_out() {
 fn every_state_of_slurm_has_its_meaning() {
     let slurm = Engine::find("slurm", &[], false).unwrap();
     let pending = "PENDING REQUEUED REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT";
-    let running = "CONFIGURING RUNNING SUSPENDED COMPLETING STAGE_OUT SIGNALING RESIZING STOPPED";
+    let running = "CONFIGURING RUNNING SUSPENDED STAGE_OUT SIGNALING RESIZING STOPPED";
     let all = [
         (Meaning::Pending, pending),
         (Meaning::Running, running),
+        (Meaning::Ending, "COMPLETING"),
         (Meaning::Gone, "COMPLETED"),
         (Meaning::Retry, "NODE_FAIL BOOT_FAIL PREEMPTED REVOKED CANCELLED"),
         (Meaning::Final, "TIMEOUT OUT_OF_MEMORY DEADLINE FAILED"),

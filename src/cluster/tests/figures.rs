@@ -47,6 +47,32 @@ fn trials_of_two_versions_of_a_model_are_not_merged() {
     assert!(wrong[0].reason.as_ref().unwrap().contains("9.9 on n1"), "{:?}", wrong[0].reason);
 }
 
+#[test]
+fn blocks_that_were_measured_at_the_same_time_on_one_machine_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 2);
+    all_blocks(&plan);
+    // The nodes n0 and n1 are this machine, and each block takes a second.
+    for (block, began) in [(0, 100.0), (1, 100.0), (2, 97.0)] {
+        let attempt =
+            plan.attempts(&format!("000{block}")).join(format!("job-{block}-{}", block % 2));
+        let text = fs::read(attempt.join("node.json")).unwrap();
+        let mut node: NodeFile = serde_json::from_slice(&text).unwrap();
+        node.began_seconds = Some(began);
+        rewrite(&attempt, "node.json", &serde_json::to_string(&node).unwrap());
+        let path = attempt.join("done.json");
+        let mut done: Done = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        done.seconds = 3.0;
+        fs::write(path, serde_json::to_string(&done).unwrap()).unwrap();
+    }
+    let found = collected(&plan);
+    let nodes = read(&found.folders[0]).unwrap().nodes.unwrap();
+    let besides: Vec<Option<&str>> = nodes.counted.iter().map(|of| of.beside.as_deref()).collect();
+    assert_eq!(besides, [Some("0001"), Some("0000"), None, None]);
+    let said = "2 blocks ran while another ran on the same machine, such as 0000 on n0 beside 0001";
+    assert!(found.warnings.iter().any(|warning| warning.starts_with(said)), "{:?}", found.warnings);
+}
+
 /// The figures of docs/cluster.md: `cargo test -p paceline --lib -- --ignored --nocapture a_thousand_blocks`.
 #[test]
 #[ignore = "it takes minutes in an unoptimised build"]
@@ -88,4 +114,7 @@ fn a_thousand_blocks_of_a_hundred_cells_are_collected_in_half_a_minute_and_half_
     );
     crate::output::print(&text).unwrap();
     assert_eq!(trials, 100_000);
+    let kilobytes: u64 = peak.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(kilobytes <= 512 << 10);
+    assert!(cfg!(debug_assertions) || took.as_secs() < 30);
 }

@@ -51,3 +51,69 @@ fn a_histogram_that_cannot_be_read_is_an_error_that_names_the_attempt_and_leaves
     fs::remove_dir_all(attempt).unwrap();
     assert_eq!(collected(&plan).missing.len(), 1);
 }
+
+#[test]
+fn a_part_that_does_not_have_exactly_its_cells_does_not_count_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 1);
+    all_blocks(&plan);
+    let attempt = plan.attempts("0000").join("job-0-0");
+    let without_first: fn(&str) -> String =
+        |text| text.lines().skip(1).map(|line| line.to_owned() + "\n").collect();
+    for (name, change, says) in [
+        ("cells.jsonl", without_first, "it has 0 ends of "),
+        ("cells.jsonl", |text| text.repeat(2), "it has 2 ends of "),
+        (
+            "cells.jsonl",
+            |text| text.replacen("\"state\":\"ok\"", "\"state\":\"failed\"", 1),
+            "is to have 0 trials of its pass, and has 1",
+        ),
+        (
+            "cells.jsonl",
+            |text| text.replacen("\"model\":\"pool\"", "\"model\":\"rayon\"", 1),
+            "it has cells that are not in the plan",
+        ),
+        ("trials.jsonl", without_first, "is to have 1 trials of its pass, and has 0"),
+        ("trials.jsonl", |text| text.repeat(2), "is to have 1 trials of its pass, and has 2"),
+        (
+            "trials.jsonl",
+            |text| text.replacen("\"trial\":0", "\"trial\":1", 1),
+            "is to have 1 trials of its pass, and has 1",
+        ),
+        (
+            "trials.jsonl",
+            |text| text.replacen("\"model\":\"pool\"", "\"model\":\"rayon\"", 1),
+            "it has cells that are not in the plan",
+        ),
+    ] {
+        let whole = fs::read_to_string(attempt.join(name)).unwrap();
+        let changed = change(&whole);
+        assert_ne!(whole, changed, "{says}");
+        rewrite(&attempt, name, &changed);
+        let missing = collected(&plan).missing;
+        assert_eq!(missing.len(), 1, "{says}: {missing:?}");
+        assert!(missing[0].1.contains(says) && missing[0].1.contains(": remove "), "{missing:?}");
+        rewrite(&attempt, name, &whole);
+    }
+    assert!(collected(&plan).missing.is_empty());
+}
+
+#[test]
+fn an_attempt_counts_only_in_its_block_and_under_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 1);
+    plant(&plan, &Planted { block: 0, ended: 1, node: 1, tag: 7, fault: None });
+    let copied = |block: &str, attempt: &str| {
+        let to = plan.attempts(block).join(attempt);
+        fs::create_dir_all(&to).unwrap();
+        for file in fs::read_dir(plan.attempts("0000").join("job-7-1")).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+        part::attempts(&plan, block)
+    };
+    let (complete, others) = copied("0001", "job-7-1");
+    assert!(complete.is_empty() && others == ["job-7-1"], "{complete:?}");
+    let (complete, others) = copied("0000", "job-8-1");
+    assert!(complete.len() == 1 && others == ["job-8-1"], "one attempt counts twice");
+}

@@ -1,0 +1,107 @@
+//! Parts of loads between nodes: each planned cell once, on the plan's nodes, on machines of one kind.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{load::unmeasured, record::Cell};
+use paceline_core::generator::Drive;
+
+/// How a part differs from what its node would have written.
+type Change = fn(&mut NodeFile, &mut Vec<Cell>);
+
+/// Plans two blocks: a load of each of two workloads from two generators.
+fn load_plan(dir: &Path) -> PlanFolder {
+    let served = ["serve-plain", "serve-service"].map(|name| workloads::find(name).unwrap());
+    let order = Order { workloads: served.to_vec(), ..order(1) };
+    let node = |text| PlanNode::parse(text).unwrap();
+    let load = LoadPlan {
+        server: node("a=10.9.0.1"),
+        generators: vec![node("b=10.9.0.2"), node("c=10.9.0.3")],
+        port: PORT,
+        url: None,
+        drive: Drive::Closed,
+        connections: Some(4),
+        warm_up: Duration::ZERO,
+        duration: Duration::from_secs(1),
+        swap_roles: false,
+    };
+    make(&order, Some(load), &dir.join("plan")).unwrap()
+}
+
+/// Writes an attempt at each block as the server's node would, with a change in the second.
+fn plant_loads(plan: &PlanFolder, change: Change) {
+    let load = plan.plan.load.as_ref().unwrap();
+    for (place, block) in plan.plan.blocks.iter().enumerate() {
+        let attempt = "job-1";
+        let mut file = node(plan, &block.id, attempt, 0);
+        let named = |id: &str| Node { id: id.into(), ..file.node.clone() };
+        let (server, generators) = (named("a"), vec![named("b"), named("c")]);
+        (file.node, file.generators) = (server, generators);
+        let mut cells = unmeasured(&plan.load_order(load, block, file.cores), "planted");
+        if place == 1 {
+            change(&mut file, &mut cells);
+        }
+        let cells = cells.iter().map(|cell| serde_json::to_value(cell).unwrap());
+        let mut files = BTreeMap::from([
+            ("node.json", serde_json::to_string(&file).unwrap()),
+            ("cells.jsonl", jsonl(cells)),
+            ("trials.jsonl", String::new()),
+        ]);
+        let done = done(plan, &block.id, attempt, 1, &files);
+        files.insert("done.json", serde_json::to_string(&done).unwrap());
+        write_attempt(plan, &block.id, attempt, &files);
+    }
+}
+
+#[test]
+fn a_load_whose_part_does_not_have_exactly_its_cells_and_nodes_does_not_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = load_plan(folder.path());
+    let (not_one, foreign) = ("exactly one cell of", "cells or nodes that are not in the plan");
+    let changes: [(Change, &str); 6] = [
+        (|_, cells| drop(cells.pop()), not_one),
+        (|_, cells| cells.push(cells[0].clone()), not_one),
+        (|_, cells| cells.push(Cell { model: "another".into(), ..cells[0].clone() }), foreign),
+        (|file, _| file.node.id = "z".into(), foreign),
+        (|file, _| file.generators[1].id = "z".into(), foreign),
+        (|file, _| drop(file.generators.pop()), foreign),
+    ];
+    for (change, why) in changes {
+        plant_loads(&plan, change);
+        let missing = collected(&plan).missing;
+        assert!(missing.len() == 1 && missing[0].1.contains(why), "{why}: {missing:?}");
+    }
+    plant_loads(&plan, |_, _| ());
+    assert!(collected(&plan).missing.is_empty());
+}
+
+#[test]
+fn figures_of_two_kinds_of_machines_are_in_one_record_of_a_load_only_if_told() {
+    fn become_another(node: &mut Node) {
+        node.fingerprint.hash = "another".into();
+    }
+    let changes: [(Change, &str); 3] = [
+        (
+            |file, _| become_another(&mut file.generators[1]),
+            "the generators b and c are machines of two kinds",
+        ),
+        (|file, _| become_another(&mut file.node), "a was a machine of another kind in block 0001"),
+        (
+            |file, _| file.generators.iter_mut().for_each(become_another),
+            "b was a machine of another kind in block 0001",
+        ),
+    ];
+    for (change, why) in changes {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = load_plan(folder.path());
+        plant_loads(&plan, change);
+        let results = folder.path().join("results");
+        let Err(Fault::Usage(said)) = collect(&plan, &results, false, false) else {
+            panic!("they are in one record")
+        };
+        assert!(said.starts_with(why) && said.ends_with("or give --any-machine"), "{said}");
+        assert!(!results.join(&plan.plan.id).exists());
+        let found = collect(&plan, &results, false, true).unwrap();
+        assert_eq!(read(&found.folders[0]).unwrap().run.settings["any_machine"], true);
+    }
+}
