@@ -138,7 +138,7 @@ fn newest(results: &Path) -> Result<Found, CliError> {
     let history = series(&read.records, &read.gates);
     let newest_gate = read.gates.iter().map(|gate| gate.started.clone()).max();
     let empty = read.records.iter().filter(|record| record.cells.is_empty());
-    let begun = empty.map(|record| record.run.id.clone()).max();
+    let begun = empty.max_by_key(|record| &record.run.id).map(|record| record.run.clone());
     read.records.retain(|record| !record.cells.is_empty());
     let newest = read
         .records
@@ -165,9 +165,11 @@ fn newest(results: &Path) -> Result<Found, CliError> {
                 return Ok(Found { claims, left_out, folder, ..Found::default() });
             }
             if let Some(begun) = begun {
+                let resume = format!("go on with paceline run --resume --out {place}, or ");
+                let resume = if begun.can_be_resumed() { &resume } else { "" };
                 return Err(usage(format!(
-                    "no cell of {begun} in {place} has ended: go on with paceline run --resume --out {place}, or measure \
-                     again"
+                    "no cell of {} in {place} has ended: {resume}measure again",
+                    begun.id
                 )));
             }
             let why = left_out.first().map_or_else(String::new, |why| format!(" ({why})"));
