@@ -1,5 +1,7 @@
 //! criterion's options: those that the suite supports, and those that it refuses.
 
+use crate::output::count;
+
 /// criterion's options that take a value: the next argument is not a filter.
 pub(super) const WITH_VALUE: [&str; 22] = [
     "-c",
@@ -59,5 +61,6 @@ pub(super) fn number(arguments: &[String], name: &str, least: f64) -> Result<Opt
     const MOST: f64 = 86_400.0;
     let Some(text) = value_of(arguments, name) else { return Ok(None) };
     let read = text.parse::<f64>().ok().filter(|number| (least..=MOST).contains(number));
-    read.map(Some).ok_or(format!("{name} is a number from {least} to {MOST}, not {text}"))
+    let most = count(MOST as usize);
+    read.map(Some).ok_or(format!("{name} is a number from {least} to {most}, not {text}"))
 }

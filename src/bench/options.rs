@@ -354,6 +354,6 @@ mod tests {
             assert!(error.starts_with(wrong[0].split('=').next().unwrap()), "{error}");
         }
         let many = read(&["--bench", "--sample-size=100000"], &[]).err().unwrap();
-        assert!(many.contains("from 10 to 86400, not 100000"), "{many}");
+        assert!(many.contains("from 10 to 86 400, not 100000"), "{many}");
     }
 }
