@@ -40,7 +40,7 @@ pub fn claims_table(claims: &Claims, extent: Extent) -> String {
         Extent::Short => writeln!(under, "\ntook {took}; --all shows the figures"),
         Extent::All => writeln!(
             under,
-            "\nfigures: {}; ideal in parentheses where the claim names one; took {took}",
+            "\nintervals: {}; ideal in parentheses where the claim names one; took {took}",
             claims.interval
         ),
     };
