@@ -230,8 +230,12 @@ fn every_model_and_workload_has_its_row_and_the_readme_fits() {
             workload.name
         );
     }
-    let lines = read("README.md").lines().count();
-    assert!(lines <= 150, "README.md has {lines} lines");
+    let readme = read("README.md");
+    assert!(readme.lines().count() <= 150, "README.md has {} lines", readme.lines().count());
+    assert_eq!(readme.matches("<!-- output: ").count(), 3, "three things, each with its output");
+    let pictures = files("docs", ".png");
+    let bytes: u64 = pictures.iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    assert!(pictures.len() >= 2 && bytes <= 300_000, "{bytes} bytes of {pictures:?}");
 }
 
 #[test]
