@@ -85,8 +85,8 @@ pub(super) fn refuse(arguments: &[String]) -> Result<(), String> {
 /// Refuses what criterion would refuse only once everything is measured: unknown options, those without their value, and a
 /// second filter.
 pub(super) fn check(arguments: &[String]) -> Result<(), String> {
-    let of_tests = ["--skip", "--test-threads"];
-    let known = || ALONE.into_iter().chain(WITH_VALUE).filter(|of| !of_tests.contains(of));
+    const OF_TESTS: [&str; 2] = ["--skip", "--test-threads"];
+    let known = || ALONE.into_iter().chain(WITH_VALUE).filter(|of| !OF_TESTS.contains(of));
     let (mut words, mut filter) = (arguments.iter(), None);
     while let Some(word) = words.next() {
         if !word.starts_with('-') {
