@@ -158,10 +158,11 @@ fn a_full_disk_is_said() {
     if !Path::new("/dev/full").exists() {
         return;
     }
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = Command::new(PACELINE).arg("workloads").stdout(full).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("cannot write to standard output"));
+    for typed in ["workloads", "--help", "--version"] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(PACELINE).arg(typed).stdout(full).output().unwrap();
+        assert!(error(&output, 1).contains("cannot write to standard output"), "{typed}");
+    }
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 mod examples;
 
-use std::{fs, path::PathBuf};
+use std::{fs, io, path::PathBuf};
 
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{CliError, command, internal, say};
-use crate::output::{print_bytes, remedy};
+use super::{CliError, INTERNAL, USAGE, command, internal, say};
+use crate::output::{print_bytes, print_error, remedy, unprinted};
 use examples::EXAMPLES;
 
 #[derive(Args)]
@@ -23,6 +23,18 @@ pub(super) struct ManArguments {
     /// Write a page for each command to this folder, instead of printing the first one.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+}
+
+/// Prints help or the version, and returns the exit code.
+pub(super) fn shown(asked: &clap::Error) -> u8 {
+    match asked.print() {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            print_error(&unprinted(&error));
+            INTERNAL
+        }
+        _ if asked.use_stderr() => USAGE,
+        _ => 0,
+    }
 }
 
 /// Prints a completion script for a shell.

@@ -250,7 +250,8 @@ fn tables(asked: &ReportArguments, found: &Found) -> Result<(), CliError> {
 
 fn picture(asked: &ReportArguments, found: &Found) -> Result<(), CliError> {
     let [record] = &found.records[..] else {
-        return Err(usage("a chart shows one run: name one".into()));
+        let of = if found.records.is_empty() { ", and a gate or claims are none" } else { "" };
+        return Err(usage(format!("a chart shows one run{of}: name one")));
     };
     let charts = Charts::of(record);
     let listed = charts.names().join(", ");
