@@ -244,7 +244,8 @@ fn the_table_of_the_readme_is_that_of_the_record_that_it_names() {
     let shown = readme.split("<!-- output: cargo bench -->").nth(1).unwrap();
     let record = shown.split("(results/").nth(1).unwrap().split('/').next().unwrap();
     let mut report = process::Command::new(env!("CARGO_BIN_EXE_paceline"));
-    let output = report.args(["report", record, "--format", "table"]).env("COLUMNS", "100").output();
+    let output =
+        report.args(["report", record, "--format", "table"]).env("COLUMNS", "100").output();
     let table = String::from_utf8(output.unwrap().stdout).unwrap();
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     let there: Vec<String> = table.lines().map(words).collect();

@@ -92,7 +92,9 @@ pub(super) fn check(arguments: &[String]) -> Result<(), String> {
         if !word.starts_with('-') {
             if let Some(first) = filter.replace(word) {
                 let both = format!("'{first}|{word}'");
-                return Err(format!("{word} is a second filter: give one for both, such as {both}"));
+                return Err(format!(
+                    "{word} is a second filter: give one for both, such as {both}"
+                ));
             }
             continue;
         }
@@ -101,7 +103,9 @@ pub(super) fn check(arguments: &[String]) -> Result<(), String> {
         let short = name.get(..2).filter(|_| !name.starts_with("--"));
         if !known().any(|of| of == name || Some(of) == short) {
             let hint = did_you_mean(name, known());
-            return Err(format!("{name} is no option of cargo bench: {hint}see cargo bench -- --help"));
+            return Err(format!(
+                "{name} is no option of cargo bench: {hint}see cargo bench -- --help"
+            ));
         }
         if WITH_VALUE.contains(&word.as_str()) && words.next().is_none() {
             return Err(format!("{name} needs a value: give one, or leave it out"));

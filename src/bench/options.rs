@@ -365,7 +365,10 @@ mod tests {
             assert!(error.starts_with(last.split('=').next().unwrap()), "{error}");
         }
         let two = read(&["--bench", "sleep", "echo"], &[]).err().unwrap();
-        assert!(two.starts_with("echo is a second filter") && two.contains("'sleep|echo'"), "{two}");
+        assert!(
+            two.starts_with("echo is a second filter") && two.contains("'sleep|echo'"),
+            "{two}"
+        );
         let many = read(&["--bench", "--sample-size=100000"], &[]).err().unwrap();
         assert!(many.contains("from 10 to 86 400, not 100000"), "{many}");
     }

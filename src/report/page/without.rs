@@ -9,9 +9,7 @@ use super::{
 use crate::{
     output::{count, counted, cut},
     record::{Cell, ModelRecord, Run, State},
-    report::table::{
-        by_reason, in_order, series, series_name, several_workers, was_cut_off, word,
-    },
+    report::table::{by_reason, in_order, series, series_name, several_workers, was_cut_off, word},
 };
 
 /// The cells without a figure, folded.

@@ -70,7 +70,8 @@ fn line(cells: &[&Cell]) -> String {
 /// Returns whether a cell was skipped because its run was interrupted or killed, and not for want of time.
 pub(in crate::report) fn was_cut_off(cell: &Cell) -> bool {
     let why = cell.reason.as_deref().unwrap_or_default();
-    cell.state == State::Skipped && ["interrupted", "was killed"].iter().any(|end| why.contains(end))
+    cell.state == State::Skipped
+        && ["interrupted", "was killed"].iter().any(|end| why.contains(end))
 }
 
 /// Returns the common form of reasons that differ only in model, workload and numbers.

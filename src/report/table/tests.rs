@@ -160,7 +160,12 @@ fn a_reason_has_one_line_with_its_count_its_models_and_the_remedy() {
         without("smol", 100, State::Skipped, "predicted: 5 processes"),
         without("smol", 1000, State::Skipped, "warmed up: 10 processes"),
         without("rayon", 1000, State::Skipped, "predicted: 7 processes"),
-        without("pool", 10, State::Skipped, "1 process of it ended, 3 are needed: it was interrupted"),
+        without(
+            "pool",
+            10,
+            State::Skipped,
+            "1 process of it ended, 3 are needed: it was interrupted",
+        ),
     ];
     let lines = missing(&cells.iter().collect::<Vec<_>>());
     assert_eq!(lines.len(), 4, "{lines:?}");
