@@ -197,8 +197,7 @@ pub fn main() -> ExitCode {
             if error.exit_code() == 0
                 || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
             {
-                let _ = error.print();
-                return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+                return ExitCode::from(help::shown(&error));
             }
             print_error(&escaped(&values::sentence(&error)));
             return ExitCode::from(USAGE);

@@ -14,6 +14,7 @@ pub(crate) use figures::{
 pub use figures::{for_option, long, percent, rate, signed};
 pub(crate) use paceline_core::quantity::noun;
 pub use paceline_core::quantity::{count, counted};
+pub(crate) use print::unprinted;
 pub use print::{print, print_bytes, print_error, print_note, print_warning, remedy};
 pub use progress::{Building, Progress};
 pub(crate) use table::{

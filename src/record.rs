@@ -160,6 +160,11 @@ impl Run {
     pub fn is_pinned(&self) -> bool {
         self.settings.get("pin").and_then(serde_json::Value::as_bool).unwrap_or(false)
     }
+
+    /// Returns whether `paceline run --resume` goes on with it. Advice is measured in trials too, and is measured again.
+    pub fn can_be_resumed(&self) -> bool {
+        self.instrument == "trials" && self.command.get(1).is_some_and(|word| word == "run")
+    }
 }
 
 impl Estimate {

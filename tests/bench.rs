@@ -70,6 +70,8 @@ fn benchmarks_are_listed_and_nothing_is_measured() {
     let text = printed(&suite(folder.path(), &["--list", "echo/tokio/"], &[]).output().unwrap(), 0);
     assert!(text.lines().any(|line| line == "echo/tokio/100: benchmark"), "{text}");
     assert!(text.lines().all(|line| line.starts_with("echo/tokio/")), "{text}");
+    let help = printed(&suite(folder.path(), &["--help"], &[]).output().unwrap(), 0);
+    assert!(help.contains("PACELINE_PROFILE") && help.contains("--sample-size"), "{help}");
     assert!(!folder.path().join("results").exists());
     let refused = suite(folder.path(), &["--quick"], &[]).output().unwrap();
     printed(&refused, 2);

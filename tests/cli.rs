@@ -113,6 +113,10 @@ fn what_a_model_cannot_do_is_refused_with_the_reason() {
     assert_eq!(state("switch", "rayon"), "refused");
     assert_eq!(state("fanout", "rayon"), "ok");
     assert!(cells.iter().any(|c| c["reason"].as_str().is_some_and(|why| why.contains("deadlock"))));
+    // As it is written in a workload file.
+    let (_, cells) = self::cells("join-future --model threads --scale 2 --trials 1", folder.path());
+    let why = cells[0]["reason"].as_str().unwrap();
+    assert!(why.contains("does not support `gather = { join = \"future\" }`"), "{why}");
     let park = "park --model pool,threads,may --scale 40 --trials 1 --budget 5m";
     let (code, cells) = self::cells(park, folder.path());
     assert_eq!(code, Some(0), "{cells:?}");
@@ -154,10 +158,11 @@ fn a_full_disk_is_said() {
     if !Path::new("/dev/full").exists() {
         return;
     }
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = Command::new(PACELINE).arg("workloads").stdout(full).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("cannot write to standard output"));
+    for typed in ["workloads", "--help", "--version"] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(PACELINE).arg(typed).stdout(full).output().unwrap();
+        assert!(error(&output, 1).contains("cannot write to standard output"), "{typed}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@
 
 mod documents;
 
-use std::{collections::BTreeSet, env, fs, path::Path};
+use std::{collections::BTreeSet, env, fs, path::Path, process};
 
 use clap::{Arg, Command};
 use documents::{blocks, documents, files};
@@ -230,8 +230,31 @@ fn every_model_and_workload_has_its_row_and_the_readme_fits() {
             workload.name
         );
     }
-    let lines = read("README.md").lines().count();
-    assert!(lines <= 150, "README.md has {lines} lines");
+    let readme = read("README.md");
+    assert!(readme.lines().count() <= 150, "README.md has {} lines", readme.lines().count());
+    assert_eq!(readme.matches("<!-- output: ").count(), 3, "three things, each with its output");
+    let pictures = files("docs", ".png");
+    let bytes: u64 = pictures.iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    assert!(pictures.len() >= 2 && bytes <= 300_000, "{bytes} bytes of {pictures:?}");
+}
+
+#[test]
+fn the_table_of_the_readme_is_that_of_the_record_that_it_names() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let shown = readme.split("<!-- output: cargo bench -->").nth(1).unwrap();
+    let record = shown.split("(results/").nth(1).unwrap().split('/').next().unwrap();
+    let mut report = process::Command::new(env!("CARGO_BIN_EXE_paceline"));
+    let output =
+        report.args(["report", record, "--format", "table"]).env("COLUMNS", "100").output();
+    let table = String::from_utf8(output.unwrap().stdout).unwrap();
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let there: Vec<String> = table.lines().map(words).collect();
+    let block = &blocks(shown)[0].1;
+    let rows: Vec<&&str> = block.iter().take_while(|line| !line.starts_with('*')).collect();
+    assert!(rows.len() >= 6, "{rows:?}");
+    for row in rows {
+        assert!(there.contains(&words(row)), "{row}\nis not in\n{table}");
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("cargo build", "builds"),
     ("cargo clippy", ".ci/run runs it"),
     ("cargo fuzz", "needs cargo-fuzz; tests/fuzz.rs feeds the same functions"),
-    ("cargo install", "builds; CI installs what it packages"),
+    ("cargo install", "builds; a release builds each package"),
     ("cargo run --release -p paceline-gated", "builds optimised; tests/gate.rs compares variants"),
     ("cargo test", "the tests run it"),
     (".ci/run", "it runs this test"),

@@ -255,12 +255,17 @@ fn connections_that_are_dropped_while_latencies_are_recorded_invalidate_a_cell()
 
 #[test]
 fn a_full_disk_ends_the_run_with_one_sentence_and_loses_nothing() {
-    let folder = tempfile::tempdir().unwrap();
     // A limit on the size of files stands for the disk: the line that crosses it is written in part.
-    let script = format!("trap '' XFSZ; ulimit -f 32; exec {PACELINE} {COMMAND}");
-    let said = error(&call("sh", folder.path(), ["-c", &script]).output().unwrap(), 1);
-    assert!(said.contains("cannot write to") && said.contains("--resume"), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
+    let ends = |typed: &str, again: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!("trap '' XFSZ; ulimit -f 32; exec {PACELINE} {typed}");
+        let said = error(&call("sh", folder.path(), ["-c", &script]).output().unwrap(), 1);
+        assert!(said.contains("cannot write to") && said.ends_with(again), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        folder
+    };
+    ends("advise sleep --model tokio,pool --scale 10 --trials 12", ", and measure again\n");
+    let folder = ends(COMMAND, ", and go on with --resume\n");
     let before = record(folder.path()).unwrap();
     assert!(!before.trials.is_empty() && before.trials.len() < 12);
     printed(&resume(folder.path()), 0);

@@ -297,6 +297,19 @@ fn what_init_writes_compiles_and_gates_and_a_second_time_it_writes_nothing() {
 }
 
 #[test]
+fn init_says_that_its_crate_is_not_on_crates_io_unless_it_is_told_where_it_is() {
+    let repository = Repository::empty("");
+    repository.write("Cargo.toml", "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\n");
+    repository.write("src/lib.rs", "");
+    let gated = format!("{HERE}/crates/paceline-gated");
+    for (more, is_said) in [(&[][..], true), (&["--gated", &*gated][..], false)] {
+        let planned = repository.paceline("", &[&["init", "gate", "--dry-run"], more].concat());
+        let said = program::printed(&planned, 0);
+        assert_eq!(said.contains("not on crates.io yet"), is_said, "{said}");
+    }
+}
+
+#[test]
 fn init_refuses_what_it_would_break() {
     let repository = Repository::empty("");
     let refused = |more: &[&str]| {

@@ -248,6 +248,19 @@ fn an_unreliable_model_is_called_so_beside_its_figures() {
 }
 
 #[test]
+fn no_sentence_says_to_take_an_unreliable_model() {
+    let mut record = sample_run::record();
+    let take = |page: &str, model: &str| page.contains(&format!("take {model} "));
+    assert!(take(&page_of(&record), "tokio"));
+    let names = record.cells.iter_mut().map(|cell| &mut cell.model);
+    for name in names.chain(record.run.models.iter_mut().map(|model| &mut model.name)) {
+        *name = name.replace("tokio", "may");
+    }
+    let page = page_of(&record);
+    assert!(!take(&page, "may") && page.contains("left out of the sentences: may."), "{page}");
+}
+
+#[test]
 fn a_page_is_the_same_for_the_same_record_and_small() {
     let record = sample_run::record();
     let page = page_of(&record);

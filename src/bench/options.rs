@@ -175,6 +175,10 @@ impl Options {
             })?,
         };
         let test = has("--test") || !has("--bench");
+        // Test runners have options of their own.
+        if !test {
+            flags::check(&arguments)?;
+        }
         let verbose = has("--verbose") || has("-v");
         let results = variable("PACELINE_RESULTS").unwrap_or_else(|| "results".into()).into();
         let list = has("--list");
@@ -349,11 +353,23 @@ mod tests {
             &["--warm-up-time", "1"],
             &["--sample-size", "9"],
             &["--measurement-time=soon"],
+            &["--model", "tokio"],
+            &["--budget=5m"],
+            // What criterion would refuse at the end.
+            &["--sample-siz", "20"],
+            &["--exact", "a", "-x"],
+            &["--sample-size"],
         ] {
+            let last = wrong.last().filter(|word| word.starts_with('-')).unwrap_or(&wrong[0]);
             let error = read(&[&["--bench"], wrong].concat(), &[]).err().unwrap();
-            assert!(error.starts_with(wrong[0].split('=').next().unwrap()), "{error}");
+            assert!(error.starts_with(last.split('=').next().unwrap()), "{error}");
         }
+        let two = read(&["--bench", "sleep", "echo"], &[]).err().unwrap();
+        assert!(
+            two.starts_with("echo is a second filter") && two.contains("'sleep|echo'"),
+            "{two}"
+        );
         let many = read(&["--bench", "--sample-size=100000"], &[]).err().unwrap();
-        assert!(many.contains("from 10 to 86400, not 100000"), "{many}");
+        assert!(many.contains("from 10 to 86 400, not 100000"), "{many}");
     }
 }

@@ -33,7 +33,33 @@ pub fn bench() -> ExitCode {
     }
 }
 
+/// What `cargo bench -- --help` prints.
+const HELP: &str = "\
+cargo bench [-- [FILTER] [OPTIONS]]: measures workloads on models at several scales, and shows tables, a page and
+criterion's report. FILTER is a regular expression for workload/model/scale, such as 'sleep/tokio/'.
+
+Options, most of them criterion's:
+  --list                     list the benchmarks, and measure nothing
+  --exact                    FILTER is a whole name
+  --sample-size N            samples of each benchmark [default: 10]
+  --measurement-time SECONDS the least time that the batches of a benchmark take together
+  --save-baseline NAME, --baseline NAME, --baseline-lenient NAME, --discard-baseline
+  --verbose                  show criterion's lines, which otherwise go to a file
+  --noplot                   no plots in criterion's report
+
+Environment:
+  PACELINE_PROFILE           quick, default or full
+  PACELINE_MODELS            all, or names separated by commas
+  PACELINE_BUDGET            the time to measure, such as 90s or 30m
+  PACELINE_SEED              the seed of the order
+  PACELINE_RESULTS           the folder for records
+
+docs/running.md says more.";
+
 fn run() -> Result<u8, CliError> {
+    if std::env::args().skip(1).any(|word| word == "--help" || word == "-h") {
+        return say(HELP);
+    }
     let options = Options::from_environment().map_err(usage)?;
     let named = options.profile.workloads();
     let workloads = workloads::built_in();

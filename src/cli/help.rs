@@ -2,13 +2,13 @@
 
 mod examples;
 
-use std::{fs, path::PathBuf};
+use std::{fs, io, path::PathBuf};
 
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{CliError, command, internal, say};
-use crate::output::{print_bytes, remedy};
+use super::{CliError, INTERNAL, USAGE, command, internal, say};
+use crate::output::{print_bytes, print_error, remedy, unprinted};
 use examples::EXAMPLES;
 
 #[derive(Args)]
@@ -23,6 +23,18 @@ pub(super) struct ManArguments {
     /// Write a page for each command to this folder, instead of printing the first one.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+}
+
+/// Prints help or the version, and returns the exit code.
+pub(super) fn shown(asked: &clap::Error) -> u8 {
+    match asked.print() {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            print_error(&unprinted(&error));
+            INTERNAL
+        }
+        _ if asked.use_stderr() => USAGE,
+        _ => 0,
+    }
 }
 
 /// Prints a completion script for a shell.
@@ -168,17 +180,30 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_values_in_the_help_are_whole() {
+    fn lists_of_values_in_the_help_are_those_that_there_are() {
         let metrics = || Metric::ALL.map(Metric::name).to_vec();
         let exports = |of_gates| Export::all(of_gates).map(Export::name);
-        for (name, values) in [
-            ("gate", metrics().into_iter().chain(exports(true)).collect()),
-            ("history", metrics()),
-            ("report", exports(false).collect()),
+        for (name, option, [from, to], mut values) in [
+            ("gate", "metric", ["commas: ", "["], metrics()),
+            ("gate", "export", ["the format ", ";"], exports(true).collect()),
+            ("history", "metric", ["commas: ", " ["], [metrics(), vec!["requests"]].concat()),
+            (
+                "report",
+                "format",
+                ["format: ", "["],
+                ["html", "table", "svg"].into_iter().chain(exports(false)).collect(),
+            ),
         ] {
-            let help = command().find_subcommand_mut(name).unwrap().render_long_help().to_string();
-            let lacks = |value: &&str| !help.contains(*value);
-            assert!(!values.iter().any(lacks), "{name}: one of {values:?} is not in {help}");
+            let all = command();
+            let mut options = all.find_subcommand(name).unwrap().get_arguments();
+            let help = options.find(|arg| arg.get_id().as_str() == option).unwrap().get_help();
+            let help = help.unwrap().to_string();
+            let list = help.split(from).nth(1).unwrap().split(to).next().unwrap();
+            let mut listed: Vec<&str> =
+                list.split(", ").flat_map(|names| names.split(" or ")).collect();
+            listed.sort_unstable();
+            values.sort_unstable();
+            assert_eq!(listed, values, "{name} --{option}: {help}");
         }
     }
 

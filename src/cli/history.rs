@@ -61,7 +61,7 @@ pub(super) fn show(asked: &HistoryArguments) -> Result<u8, CliError> {
             asked.out.display()
         ))?,
         HistoryFormat::Table if all.is_empty() => {
-            say_text("no series matches --filter and --metric: leave one of them out")?
+            say_text("no series matches: leave --filter or --metric out, or give others")?
         }
         HistoryFormat::Table => say_text(&history_table(&all))?,
     };

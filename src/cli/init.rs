@@ -52,9 +52,18 @@ pub(super) fn init(asked: &InitArguments) -> Result<u8, CliError> {
     } else {
         ""
     };
+    let has_line = |(what, _): &(String, String)| what.contains("paceline-gated");
+    let of_registry =
+        asked.gated.is_none() && files.iter().any(|file| file.new.as_ref().is_some_and(has_line));
+    let registry = if of_registry {
+        "\n* paceline-gated is not on crates.io yet: write { path = \"FOLDER/crates/paceline-gated\" } in the place of its \
+         version in Cargo.toml, where FOLDER is your copy of paceline, or leave that to --gated."
+    } else {
+        ""
+    };
     say(&format!(
         "\nNext:\n* Put calls of your own into benches/gate.rs, and try them: cargo bench --bench gate\n* Commit all of it. \
-         After a change: paceline gate --base HEAD{address}"
+         After a change: paceline gate --base HEAD{registry}{address}"
     ))
 }
 

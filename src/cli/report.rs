@@ -24,7 +24,7 @@ pub(super) struct ReportArguments {
     #[arg(value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// The output format: html, table, svg, markdown, csv, json, bmf, github-action-benchmark-smaller,
-    /// github-action-benchmark-bigger, junit, openmetrics, otava, hdr-log or hdr-percentiles.
+    /// github-action-benchmark-bigger, junit, openmetrics, otava or hdr-log.
     #[arg(long, default_value = "html", value_name = "FORMAT")]
     format: ReportFormat,
     /// The output file; - is standard output. By default, a page is written to report.html in the run's folder, or in the
@@ -138,7 +138,7 @@ fn newest(results: &Path) -> Result<Found, CliError> {
     let history = series(&read.records, &read.gates);
     let newest_gate = read.gates.iter().map(|gate| gate.started.clone()).max();
     let empty = read.records.iter().filter(|record| record.cells.is_empty());
-    let begun = empty.map(|record| record.run.id.clone()).max();
+    let begun = empty.max_by_key(|record| &record.run.id).map(|record| record.run.clone());
     read.records.retain(|record| !record.cells.is_empty());
     let newest = read
         .records
@@ -165,9 +165,11 @@ fn newest(results: &Path) -> Result<Found, CliError> {
                 return Ok(Found { claims, left_out, folder, ..Found::default() });
             }
             if let Some(begun) = begun {
+                let resume = format!("go on with paceline run --resume --out {place}, or ");
+                let resume = if begun.can_be_resumed() { &resume } else { "" };
                 return Err(usage(format!(
-                    "no cell of {begun} in {place} has ended: go on with paceline run --resume --out {place}, or measure \
-                     again"
+                    "no cell of {} in {place} has ended: {resume}measure again",
+                    begun.id
                 )));
             }
             let why = left_out.first().map_or_else(String::new, |why| format!(" ({why})"));
@@ -248,7 +250,8 @@ fn tables(asked: &ReportArguments, found: &Found) -> Result<(), CliError> {
 
 fn picture(asked: &ReportArguments, found: &Found) -> Result<(), CliError> {
     let [record] = &found.records[..] else {
-        return Err(usage("a chart shows one run: name one".into()));
+        let of = if found.records.is_empty() { ", and a gate or claims are none" } else { "" };
+        return Err(usage(format!("a chart shows one run{of}: name one")));
     };
     let charts = Charts::of(record);
     let listed = charts.names().join(", ");

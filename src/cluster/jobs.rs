@@ -91,7 +91,7 @@ impl Jobs {
         let file = OpenOptions::new().create(true).append(true).open(&self.path);
         let mut file =
             file.map_err(|error| unwritable_file(&self.path, &error).why().to_owned())?;
-        append(&mut file, &self.path, "paceline cluster submit", &event)?;
+        append(&mut file, &self.path, "go on with paceline cluster submit", &event)?;
         self.apply(event);
         Ok(())
     }

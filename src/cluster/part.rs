@@ -28,7 +28,7 @@ const DONE: &str = "done.json";
 /// The `done.json` of the attempt that counts, in the folder of the block's attempts. Its name is hidden, so that
 /// attempts that are copied with `*` do not bring another folder's decision.
 const COUNTS: &str = ".counts.json";
-const AGAIN: &str = "paceline cluster submit";
+const AGAIN: &str = "go on with paceline cluster submit";
 
 /// What `done.json` says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,7 +104,7 @@ impl Attempt {
     pub(super) fn complete(&self, seconds: f64) -> Result<(), String> {
         let cannot = |error: io::Error| {
             let (folder, remedy) = (self.folder.display(), remedy(&error));
-            format!("cannot write to {folder}: {error}; {remedy}, and go on with {AGAIN}")
+            format!("cannot write to {folder}: {error}; {remedy}, and {AGAIN}")
         };
         let mut files = BTreeMap::new();
         for name in [NODE, CELLS, TRIALS] {

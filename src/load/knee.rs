@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{LITTLE, MOST_RATE, Served, bench::Bench, pair::turns};
+use crate::output::{long_ns_f64, rate};
 use crate::record::{Cell, Knee, KneeStep, State};
 use paceline_core::{
     clock::nanoseconds,
@@ -105,8 +106,8 @@ impl Search {
         let Some(mut best) = self.best else {
             return self.failed.ok_or_else(|| {
                 format!(
-                    "no rate down to {:.1} per second keeps the 99th percentile within the limit: {}",
-                    self.last,
+                    "no rate down to {} per second keeps the 99th percentile within the limit: {}",
+                    rate(self.last),
                     gave_way.unwrap_or_default()
                 )
             });
@@ -119,8 +120,8 @@ impl Search {
 
     /// Returns what an interrupted search knew.
     fn known(&self) -> String {
-        let kept = self.kept().map(|kept| format!("{kept:.1} requests per second were kept"));
-        let broke = self.broken.as_ref().map(|(rate, why)| format!("{rate:.1} were not: {why}"));
+        let kept = self.kept().map(|kept| format!("{} requests per second were kept", rate(kept)));
+        let broke = self.broken.as_ref().map(|(at, why)| format!("{} were not: {why}", rate(*at)));
         let known: Vec<String> = kept.into_iter().chain(broke).collect();
         format!("interrupted before the knee was found; {}", known.join(", and "))
     }
@@ -288,7 +289,7 @@ fn gave_way(cell: &Cell, limit_ns: u64) -> Option<String> {
         Some(p99) => (p99.value, "the 99th percentile".to_owned()),
         None => (latency.ns_max as f64, format!("the longest of {} latencies", latency.count)),
     };
-    (ns > limit_ns as f64).then(|| format!("{what} is {:.2} ms", ns / 1e6))
+    (ns > limit_ns as f64).then(|| format!("{what} is {}", long_ns_f64(ns)))
 }
 
 #[cfg(test)]
@@ -326,7 +327,7 @@ mod tests {
             search.take(rate, step(rate, 0.1));
         }
         let why = search.found().unwrap_err();
-        assert!(why.starts_with("no rate down to 1.0 per second keeps"), "{why}");
+        assert!(why.starts_with("no rate down to 1.0") && why.contains(" per second keeps"));
     }
 
     #[test]
@@ -360,8 +361,7 @@ mod tests {
         search.take(100.0, step(100.0, 150.0));
         search.take(200.0, step(200.0, 150.0));
         let known = search.known();
-        let said = "100.0 requests per second were kept, and 200.0 were not";
-        assert!(known.contains(said), "{known}");
+        assert!(known.contains("100 requests per second were kept, and 200 were not"), "{known}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{cell::OnceCell, fmt, net::SocketAddr, slice, time::Duration};
 
 use super::{CONNECTIONS, Order, Url, described};
 use crate::{
-    output::{count, counted},
+    output::{count, counted, rate},
     plan::Planned,
     record::{Cell, GeneratorFigures, LoadFigures, Ramp, State},
     session::Session,
@@ -187,8 +187,10 @@ impl<'a> Served<'a> {
 
     pub(super) fn label(&self, drive: Drive) -> String {
         let how = match drive {
-            Drive::Open { rate, .. } => format!("{rate:.0} requests per second"),
-            Drive::Ramp { from, to, .. } => format!("{from:.0} to {to:.0} requests per second"),
+            Drive::Open { rate: of, .. } => format!("{} requests per second", rate(of)),
+            Drive::Ramp { from, to, .. } => {
+                format!("{} to {} requests per second", rate(from), rate(to))
+            }
             Drive::Closed => counted(self.connections, "connection"),
         };
         match &self.kind {

@@ -18,7 +18,8 @@ pub fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
-fn unprinted(error: &io::Error) -> String {
+/// Returns what to say if results cannot be printed.
+pub(crate) fn unprinted(error: &io::Error) -> String {
     let remedy = remedy(error);
     format!("cannot write to standard output: {error}; {remedy}, or send the output elsewhere")
 }

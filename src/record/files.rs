@@ -29,6 +29,11 @@ pub const KINDS: [&str; 3] = [RUN, GATE, CLAIMS];
 /// All files of records.
 pub const PARTS: [&str; 7] = [RUN, CELLS, TRIALS, NODES, GATE, GATE_TRIALS, CLAIMS];
 
+/// What to do after a run broke off.
+const RESUME: &str = "go on with --resume";
+/// The same for what cannot be resumed.
+const MEASURE: &str = "measure again";
+
 /// Returns the name of a part that was packed by gzip.
 pub(super) fn packed(name: &str) -> String {
     format!("{name}.gz")
@@ -39,7 +44,7 @@ pub struct Writer {
     folder: PathBuf,
     cells: File,
     trials: File,
-    /// The command that resumes it.
+    /// What to do after it could not be written to.
     again: &'static str,
 }
 
@@ -54,10 +59,11 @@ impl Writer {
                 let _ = fs::remove_dir(&folder);
                 unwritable(&folder, &error)
             })?;
-        Self::open(folder, "--resume")
+        Self::open(folder, if run.can_be_resumed() { RESUME } else { MEASURE })
     }
 
-    /// Creates a writer for a part of a cluster's run in `folder`; `again` is the command that resumes it.
+    /// Creates a writer for a part of a cluster's run in `folder`; `again` says what to do after it could not be written
+    /// to.
     pub fn part(folder: &Path, again: &'static str) -> Result<Self, String> {
         Self::open(folder.to_owned(), again)
     }
@@ -70,7 +76,7 @@ impl Writer {
             let packed = folder.join(packed);
             return Err(format!("{0} is packed: gunzip {0}, then resume", packed.display()));
         }
-        let writer = Self::open(folder.to_owned(), "--resume")?;
+        let writer = Self::open(folder.to_owned(), RESUME)?;
         for name in [CELLS, TRIALS] {
             cut_torn_line(&folder.join(name)).map_err(|error| unwritable(folder, &error))?;
         }
@@ -94,6 +100,11 @@ impl Writer {
     /// Returns the folder of the record.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Returns what to do after the measurement broke off, such as "go on with --resume".
+    pub fn again(&self) -> &'static str {
+        self.again
     }
 
     /// Appends a cell, and waits until it is on disk if something was measured for it. Hundreds of cells that were only
@@ -141,7 +152,7 @@ impl GateTrials {
 
     /// Appends a trial, and waits until it is on disk: nothing is measured during that time.
     pub fn write(&mut self, trial: &GateTrial) -> Result<(), String> {
-        append(&mut self.file, &self.folder.join(GATE_TRIALS), "--resume", trial)
+        append(&mut self.file, &self.folder.join(GATE_TRIALS), MEASURE, trial)
     }
 }
 
@@ -177,7 +188,7 @@ fn append_line(
     line.push('\n');
     file.write_all(line.as_bytes()).and_then(|()| sync(file)).map_err(|error| {
         let (path, remedy) = (path.display(), remedy(&error));
-        format!("cannot write to {path}: {error}; {remedy}, and go on with {again}")
+        format!("cannot write to {path}: {error}; {remedy}, and {again}")
     })
 }
 

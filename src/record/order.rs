@@ -48,11 +48,14 @@ impl Record {
         let planned = self.run.planned.filter(|planned| self.cells.len() < *planned)?;
         let place = self.folder.parent().unwrap_or(&self.folder).display();
         let again = match self.nodes {
-            Some(_) => "paceline cluster submit and collect".into(),
-            None => format!("paceline run --resume --out {place}"),
+            Some(_) => "go on with paceline cluster submit and collect".into(),
+            None if self.run.can_be_resumed() => {
+                format!("go on with paceline run --resume --out {place}")
+            }
+            None => "measure again for the others".into(),
         };
         Some(format!(
-            "{} is not whole: {} of its {} have ended; go on with {again}",
+            "{} is not whole: {} of its {} have ended; {again}",
             self.run.id,
             count(self.cells.len()),
             counted(planned, "cell")

@@ -124,7 +124,9 @@ fn unpacked(packed: &[u8]) -> Result<Vec<u8>, String> {
     match MultiGzDecoder::new(packed).take(MOST).read_to_end(&mut text) {
         Ok(bytes) if (bytes as u64) < MOST => Ok(text),
         Ok(_) => Err("cannot be unpacked: it has over 1 GiB".into()),
-        Err(why) => Err(format!("cannot be unpacked: {why}")),
+        Err(why) => Err(format!(
+            "cannot be unpacked: {why}; bring it back from a copy, or leave this record out"
+        )),
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) use trust::busy;
 use std::fmt::Write;
 
 use super::table::{both_modes, in_order, word};
-use crate::output::{capital, count, long_ns_f64, rate, width};
+use crate::output::{SIZES, capital, count, in_unit, long_ns_f64, rate, width};
 use crate::{
     advice::{Advice, AtScale, Figure, Measure, Recommended, Standing, Without},
     record::State,
@@ -137,7 +137,10 @@ fn shown(value: f64, by: Measure) -> String {
     match by {
         Measure::Throughput => format!("{}/s", rate(value)),
         Measure::P99 => long_ns_f64(value),
-        Measure::Memory => format!("{:.1} MB", value / 1e6),
+        Measure::Memory => {
+            let (size, unit) = in_unit(value, SIZES);
+            format!("{} {unit}", rate(size))
+        }
     }
 }
 

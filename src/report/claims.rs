@@ -40,7 +40,7 @@ pub fn claims_table(claims: &Claims, extent: Extent) -> String {
         Extent::Short => writeln!(under, "\ntook {took}; --all shows the figures"),
         Extent::All => writeln!(
             under,
-            "\nfigures: {}; ideal in parentheses where the claim names one; took {took}",
+            "\nintervals: {}; ideal in parentheses where the claim names one; took {took}",
             claims.interval
         ),
     };
@@ -123,7 +123,10 @@ fn verdicts(claims: &[Claim]) -> String {
     let head = std::iter::once("model".to_owned()).chain(numbers).collect();
     let key = |verdict: &ClaimVerdict| format!("{} {}", short(*verdict), verdict.word());
     let seen = |verdict: &ClaimVerdict| results().any(|result| result.verdict == *verdict);
-    let key: Vec<String> = ClaimVerdict::ALL.iter().filter(|v| seen(v)).map(key).collect();
+    let mut key: Vec<String> = ClaimVerdict::ALL.iter().filter(|v| seen(v)).map(key).collect();
+    if rows.iter().flatten().any(|field| field.text.contains('/')) {
+        key.push("a/b: a with fewer workers, b with more".into());
+    }
     format!("{}\n\n{}", matrix(&[(head, rows)]).0, folded(&key.join(", ")))
 }
 
@@ -382,6 +385,6 @@ mod tests {
             Extent::Short,
         );
         assert!(shown.contains("no/yes") && shown.contains("(tokio@1): one"), "{shown}");
-        assert!(shown.contains("(smol): more"), "{shown}");
+        assert!(shown.contains("(smol): more") && shown.contains("b with more"), "{shown}");
     }
 }

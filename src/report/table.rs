@@ -4,7 +4,7 @@ mod reasons;
 #[cfg(test)]
 mod tests;
 
-pub(super) use reasons::{both_modes, by_reason, missing, notes};
+pub(super) use reasons::{both_modes, by_reason, missing, notes, was_cut_off};
 
 use std::fmt::Write;
 

@@ -174,9 +174,9 @@ impl<'a> CellInProgress<'a> {
             done = self.measure(session, trial, deadline);
             if done.is_err() && session.revive()? {
                 return Err(format!(
-                    "the suite's server ended in both tries of a trial of {}: see whether memory runs out, and go on \
-                     with --resume",
-                    self.planned.label()
+                    "the suite's server ended in both tries of a trial of {}: see whether memory runs out, and {}",
+                    self.planned.label(),
+                    writer.again()
                 ));
             }
         }

@@ -37,8 +37,7 @@ pub fn unfinished(results: &Path) -> Result<Record, Unfit> {
             continue;
         }
         let record = read(&folder).map_err(Unfit::Usage)?;
-        // Advice is measured in trials too, but cannot be resumed.
-        if record.run.command.get(1).is_some_and(|word| word == "run") {
+        if record.run.can_be_resumed() {
             record.check_trials().map_err(Unfit::Usage)?;
             return Ok(record);
         }

@@ -142,7 +142,7 @@ fn a_packed_record_is_read_as_it_was_and_resumed_only_when_unpacked() {
     let resumed = paceline::record::Writer::resume(&at).err().unwrap();
     assert!(resumed.contains("cells.jsonl.gz is packed: gunzip "), "{resumed}");
     fs::write(at.join("cells.jsonl.gz"), &packed[..packed.len() / 2]).unwrap();
-    assert!(said(&report(results.path(), &["run"]), 2).contains("gz: cannot be unpacked: "));
+    assert!(said(&report(results.path(), &["run"]), 2).contains("; bring it back from a copy"));
 }
 
 #[test]
@@ -153,7 +153,6 @@ fn a_run_that_was_cut_off_says_so_and_nothing_of_a_record_is_written_over() {
     let run = fs::read(Path::new(REFERENCE).join("run.json")).unwrap();
     let mut run: serde_json::Value = serde_json::from_slice(&run).unwrap();
     run["planned"] = 240.into();
-    fs::write(at.join("run.json"), run.to_string()).unwrap();
     let packed = fs::read(Path::new(REFERENCE).join("cells.jsonl.gz")).unwrap();
     let lines = BufReader::new(flate2::read::GzDecoder::new(&*packed)).lines();
     let some: String = lines.take(100).map(|line| line.unwrap() + "\n").collect();
@@ -164,8 +163,15 @@ fn a_run_that_was_cut_off_says_so_and_nothing_of_a_record_is_written_over() {
         assert_eq!(output.status.code(), Some(code), "{said}");
         assert!(sentences.iter().all(|sentence| said.contains(sentence)), "{said}");
     };
+    let mut begun_by = |command: &str| {
+        run["command"][1] = command.into();
+        fs::write(at.join("run.json"), run.to_string()).unwrap();
+    };
     let cut_off = "100 of its 240 cells have ended";
-    says(&["run"], 0, &[cut_off, "paceline run --resume --out"]);
+    begun_by("advise");
+    says(&["run"], 0, &[cut_off, "ended; measure again for the others"]);
+    begun_by("run");
+    says(&["run"], 0, &[cut_off, "ended; go on with paceline run --resume --out"]);
     assert!(fs::read_to_string(at.join("report.html")).unwrap().contains(cut_off));
     for part in ["run.json", "cells.jsonl"] {
         let part = at.join(part);
@@ -174,8 +180,10 @@ fn a_run_that_was_cut_off_says_so_and_nothing_of_a_record_is_written_over() {
         assert_eq!(fs::read(&part).unwrap(), before);
     }
     fs::write(at.join("cells.jsonl"), "").unwrap();
-    says(&[], 2, &["no cell of", "--resume"]);
+    says(&[], 2, &["no cell of", "has ended: go on with paceline run --resume"]);
     says(&["run", "--format", "svg"], 2, &["no chart"]);
+    begun_by("advise");
+    says(&[], 2, &["has ended: measure again"]);
 }
 
 #[test]
@@ -187,7 +195,8 @@ fn the_record_of_claims_has_a_page_too() {
     fs::write(at.join("claims.json"), claims).unwrap();
     for named in [&["claims"][..], &[]] {
         said(&report(results.path(), named), 0);
-        assert!(fs::read_to_string(at.join("report.html")).unwrap().contains("paceline claims"));
+        let page = fs::read_to_string(at.join("report.html")).unwrap();
+        assert!(page.contains("<h1>2 claims on 9 models: "), "{page}");
         fs::remove_file(at.join("report.html")).unwrap();
     }
 }

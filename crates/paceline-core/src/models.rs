@@ -188,13 +188,14 @@ impl ModelInfo {
     pub fn unsupported_step(&self, workload: &Workload) -> Option<String> {
         let lack = self.unsupported.iter().find(|lack| workload.has(lack.step));
         if let Some(Unsupported { step, why }) = lack {
-            return Some(format!("{} does not support `{step}`: {why}", self.name));
+            return Some(format!("{} does not support `{}`: {why}", self.name, written(step)));
         }
         // If the interpreter is unavailable, an earlier check has reported it.
         let hello = self.foreign?.found(self.name).hello.ok()?;
         let knows = |step: &&str| hello.steps.iter().any(|known| known == step);
         let step = workload.step_names().into_iter().find(|step| !knows(step))?;
-        Some(format!("{} does not support `{step}`: its interpreter does not know it", self.name))
+        let (name, step) = (self.name, written(step));
+        Some(format!("{name} does not support `{step}`: its interpreter does not know it"))
     }
 
     /// Returns why this model cannot serve `workload`; `None` if it can.
@@ -207,7 +208,7 @@ impl ModelInfo {
         }
         self.unsupported_step(workload).or_else(|| {
             let lack = self.unsupported_as_server.iter().find(|lack| workload.has(lack.step))?;
-            let Unsupported { step, why } = lack;
+            let (step, why) = (written(lack.step), lack.why);
             Some(format!("{} as a server does not support `{step}`: {why}", self.name))
         })
     }
@@ -341,6 +342,19 @@ pub struct Unsupported {
     pub step: &'static str,
     /// The reason.
     pub why: &'static str,
+}
+
+/// Returns a step as workload files have it; the names of variants are those of the protocol.
+fn written(step: &str) -> &str {
+    match step {
+        "connect.slow" => "connect = { slow }",
+        "connect.room" => "connect = \"room\"",
+        "connect.pool" => "connect = { pool }",
+        "gather.each" => "gather = [[..]]",
+        "gather.future" => "gather = { join = \"future\" }",
+        "group.cancel" => "group = { on_failure = \"cancel\" }",
+        step => step,
+    }
 }
 
 /// For models whose children are calls, which cannot be parts of a future.

@@ -212,7 +212,8 @@ impl Gated {
         // Replaces this process, so that Ctrl-C and the exit code are the gate's.
         let error = command.exec();
         eprintln!(
-            "error: cannot start {}: {error}; install it with `cargo install paceline`, or set {PACELINE} to its path",
+            "error: cannot start {}: {error}; install paceline with `cargo install --path . --locked` in its folder, or set \
+             {PACELINE} to its path",
             program.display()
         );
         ExitCode::from(USAGE)

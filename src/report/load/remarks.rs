@@ -4,8 +4,13 @@ use std::fmt::Write;
 
 use crate::{
     output::{counted, fine_percent, long_ns, long_ns_f64, rate},
-    record::{Against, AtShare, Cell, Estimate, LoadFigures, MOSTLY_LATE, State, late_mark},
-    report::table::{both_modes, in_order, word},
+    record::{
+        Against, AtShare, Cell, Estimate, LoadFigures, MOSTLY_LATE, Metric, State, late_mark,
+    },
+    report::{
+        gate::figure,
+        table::{both_modes, in_order, word},
+    },
 };
 use paceline_core::generator::{Interval, LEAST_MISSED, LEAST_REACHED};
 
@@ -45,21 +50,18 @@ pub(in crate::report) fn late_remark(cell: &Cell) -> Option<String> {
     })
 }
 
-/// Adds what the process of a server was seen to be, such as "tokio: jobs ran on 2 threads; 8.1 MiB of memory at most".
+/// Adds what the process of a server was seen to be, such as "tokio: jobs ran on 2 threads; 8.10 MiB of memory at most".
 pub(super) fn process(text: &mut String, cell: &Cell) {
     let Some(server) = cell.load.as_ref().and_then(|load| load.server) else { return };
     let threads = server
         .job_threads
         .map(|count| format!("jobs ran on {}", counted(count as usize, "thread")));
-    let most = server.rss_bytes_max.map(|most| format!("{} of memory at most", mebibytes(most)));
+    let memory = |most: u64| figure(Metric::Memory, Some(most as f64));
+    let most = server.rss_bytes_max.map(|most| format!("{} of memory at most", memory(most)));
     let said: Vec<String> = threads.into_iter().chain(most).collect();
     if !said.is_empty() {
         let _ = writeln!(text, "  {}: {}", cell.server_name(), said.join("; "));
     }
-}
-
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 /// Returns "of its 4 generators the busiest used 61.0 % of a CPU, and the latest was 35.0 µs late at the 99th percentile".

@@ -2,8 +2,9 @@
 
 use super::Sources;
 use crate::{
+    machine::Fingerprint,
     output::{counted, cut},
-    record::{Cell, Nodes, Record, State},
+    record::{Cell, Claims, Nodes, Record, State},
     report::{gate::overall, summary, table::in_order},
 };
 
@@ -11,7 +12,7 @@ pub(super) fn title(sources: &Sources<'_>) -> String {
     match (sources.records, sources.gates) {
         ([one], _) => run(one),
         ([], [gate]) => format!("paceline gate: {}", overall(gate.verdict)),
-        ([], _) if !sources.claims.is_empty() => "paceline claims".into(),
+        ([], _) if let [one] = sources.claims => claims(one),
         ([], _) => "paceline".into(),
         (many, _) => format!("paceline: {}", counted(many.len(), "run")),
     }
@@ -19,16 +20,32 @@ pub(super) fn title(sources: &Sources<'_>) -> String {
 
 /// Returns "9 models on AMD EPYC, 2 CPUs: 267 cells, 26 November 2026".
 fn run(record: &Record) -> String {
-    let print = &record.run.fingerprint;
     let models = in_order(record.cells.iter().map(|cell| cell.model.as_str())).len();
     format!(
-        "{} on {}, {}: {}, {}",
+        "{} on {}: {}, {}",
         counted(models, "model"),
-        cut(&print.cpu_name, 60),
-        counted(print.logical_cpus, "CPU"),
+        machine(&record.run.fingerprint),
         counted(record.cells.len(), "cell"),
         date(&record.run.started)
     )
+}
+
+/// Returns "13 claims on 24 models: AMD EPYC, 2 CPUs, 26 November 2026".
+fn claims(of: &Claims) -> String {
+    let results = of.claims.iter().flat_map(|claim| &claim.results);
+    let models = in_order(results.map(|result| result.model.as_str())).len();
+    format!(
+        "{} on {}: {}, {}",
+        counted(of.claims.len(), "claim"),
+        counted(models, "model"),
+        machine(&of.fingerprint),
+        date(&of.started)
+    )
+}
+
+/// Returns "AMD EPYC, 2 CPUs".
+fn machine(print: &Fingerprint) -> String {
+    format!("{}, {}", cut(&print.cpu_name, 60), counted(print.logical_cpus, "CPU"))
 }
 
 /// Formats a time as its day, "26 November 2026"; other text stays as it is.

@@ -12,7 +12,7 @@ use crate::{
     record::{Cell, RankedBy, Run, State, leaders_by},
     report::{
         chart::classes,
-        table::{in_order, word},
+        table::{in_order, was_cut_off, word},
     },
 };
 use paceline_core::perform::Placement;
@@ -290,6 +290,7 @@ fn why<'a>(
 ) -> String {
     let states = in_order(cells.map(|cell| match cell.state {
         State::Ok => measured(cell),
+        State::Skipped if was_cut_off(cell) => "interrupted",
         State::Skipped => "over budget",
         state => word(state),
     }));

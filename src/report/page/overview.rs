@@ -17,7 +17,7 @@ use crate::{
     },
     stats::FEWEST_TRIALS,
 };
-use paceline_core::perform::Placement;
+use paceline_core::{models::unreliable, perform::Placement};
 
 /// The recommendations for one workload.
 pub(super) struct WorkloadSummary {
@@ -39,9 +39,9 @@ impl WorkloadSummary {
     pub(super) fn of(workload: &str, id: String, cells: &[&Cell]) -> Self {
         let advice_on = |cells: Vec<&Cell>| advise(&cells.into_iter().cloned().collect::<Vec<_>>());
         let advice = advice_on(cells.to_vec());
-        // Placement classes are not comparable, so each has its own advice.
+        // Placement classes are not comparable, so each has its own advice. Nobody is told to take an unreliable model.
         let class = |word, placement| {
-            let of = |cell: &&Cell| cell.class() == placement;
+            let of = |cell: &&Cell| cell.class() == placement && unreliable(&cell.model).is_none();
             let of: Vec<&Cell> = cells.iter().copied().filter(of).collect();
             of.iter().any(|cell| cell.state == State::Ok).then(|| (word, advice_on(of)))
         };
@@ -130,14 +130,16 @@ pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
             MARGIN * 100.0
         ),
     ];
-    let gone: Vec<String> = run
-        .models
-        .iter()
-        .filter(|model| is_discontinued(&model.name))
-        .map(|model| name(&model.name))
-        .collect();
-    if !gone.is_empty() {
-        lines.push(format!("Discontinued, and never recommended: {}.", listed(&gone, 12)));
+    let kinds: [(&str, fn(&str) -> bool); 2] = [
+        ("Discontinued, and never recommended", is_discontinued),
+        ("Unreliable, and left out of the sentences", |model| unreliable(model).is_some()),
+    ];
+    for (what, is) in kinds {
+        let names = run.models.iter().map(|model| &*model.name).filter(|model| is(model));
+        let names: Vec<String> = names.map(name).collect();
+        if !names.is_empty() {
+            lines.push(format!("{what}: {}.", listed(&names, 12)));
+        }
     }
     let load = workloads.iter().filter_map(|of| of.advice.other_load_share);
     lines.extend(busy(load.reduce(f64::max)));

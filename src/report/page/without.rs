@@ -9,7 +9,7 @@ use super::{
 use crate::{
     output::{count, counted, cut},
     record::{Cell, ModelRecord, Run, State},
-    report::table::{by_reason, in_order, series, series_name, several_workers, word},
+    report::table::{by_reason, in_order, series, series_name, several_workers, was_cut_off, word},
 };
 
 /// The cells without a figure, folded.
@@ -59,6 +59,9 @@ fn line<'a>(of: &[&'a Cell], all: &[&'a Cell], run: &Run) -> String {
     // The reason at the greatest scale asks for the most.
     let why = of.iter().max_by_key(|cell| cell.scale).and_then(|cell| cell.reason.as_deref());
     match of[0].state {
+        State::Skipped if was_cut_off(of[0]) => {
+            format!("interrupted: {cells} ({places}); measure again")
+        }
         State::Skipped => {
             let more = match run.instrument.as_str() {
                 "criterion" => "PACELINE_BUDGET=30m, or a filter, makes room",

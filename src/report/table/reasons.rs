@@ -48,6 +48,10 @@ fn line(cells: &[&Cell]) -> String {
     // The greatest scale needs most.
     let most = cells.iter().rev().max_by_key(|cell| cell.scale);
     let why = match state {
+        State::Skipped if was_cut_off(cells[0]) => {
+            "interrupted before it had a figure: measure again (`paceline report --format table --all` shows what is known)"
+                .into()
+        }
         State::Skipped => "over the time budget: give more (--budget 30m; PACELINE_BUDGET=30m with cargo bench), or \
                            choose fewer cells"
             .into(),
@@ -63,9 +67,17 @@ fn line(cells: &[&Cell]) -> String {
     format!("{} {} ({models}; at {at}): {why}", counted(cells.len(), "cell"), word(state))
 }
 
+/// Returns whether a cell was skipped because its run was interrupted or killed, and not for want of time.
+pub(in crate::report) fn was_cut_off(cell: &Cell) -> bool {
+    let why = cell.reason.as_deref().unwrap_or_default();
+    cell.state == State::Skipped
+        && ["interrupted", "was killed"].iter().any(|end| why.contains(end))
+}
+
 /// Returns the common form of reasons that differ only in model, workload and numbers.
 fn kind(cell: &Cell) -> String {
     let reason = match cell.state {
+        State::Skipped if was_cut_off(cell) => return "cut off".into(),
         State::Skipped => return String::new(),
         _ => cell.reason.as_deref().unwrap_or_default(),
     };

@@ -160,9 +160,15 @@ fn a_reason_has_one_line_with_its_count_its_models_and_the_remedy() {
         without("smol", 100, State::Skipped, "predicted: 5 processes"),
         without("smol", 1000, State::Skipped, "warmed up: 10 processes"),
         without("rayon", 1000, State::Skipped, "predicted: 7 processes"),
+        without(
+            "pool",
+            10,
+            State::Skipped,
+            "1 process of it ended, 3 are needed: it was interrupted",
+        ),
     ];
     let lines = missing(&cells.iter().collect::<Vec<_>>());
-    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert_eq!(lines.len(), 4, "{lines:?}");
     assert!(
         lines[0].starts_with("3 cells skipped (smol, rayon; at 100 to 1 000): over the time"),
         "{lines:?}"
@@ -170,6 +176,8 @@ fn a_reason_has_one_line_with_its_count_its_models_and_the_remedy() {
     assert!(lines[0].contains("PACELINE_BUDGET=30m"), "{lines:?}");
     assert_eq!(lines[1], "2 cells refused (pool, rayon; at 1): pool does not support hop");
     assert!(lines[2].ends_with("ulimit -n 1000"), "{lines:?}");
+    // More time is no remedy for it.
+    assert!(lines[3].starts_with("1 cell skipped (pool; at 10): interrupted"), "{lines:?}");
 }
 
 /// The default profile: 9 models, 5 workloads of 7 scales, one of them with several worker counts.

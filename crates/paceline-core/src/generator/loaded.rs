@@ -126,7 +126,7 @@ impl Loaded {
             && error.ns_p99 > MOST_SCHEDULE_ERROR_NS
             && self.late_starts >= LEAST_LATE_STARTS
         {
-            let (late, starts) = (self.late_starts, self.offered);
+            let [late, starts] = [self.late_starts, self.offered].map(|of| count(of as usize));
             let most = MOST_SCHEDULE_ERROR_NS as f64 / 1e6;
             let tail = error.p99().map_or_else(String::new, |ns| {
                 format!("; the 99th percentile is {:.2} ms", ns as f64 / 1e6)
