@@ -1,6 +1,6 @@
 //! Where packages are, which files each side has, and whether a change could have reached the program.
 
-use std::{cell::RefCell, fs, process::Command};
+use std::{cell::RefCell, fs, os::unix::fs::PermissionsExt, process::Command};
 
 use paceline::{
     gate::{
@@ -36,6 +36,18 @@ fn a_file_that_git_was_told_to_take_for_unchanged_is_as_it_is_in_the_folder() {
         tiny.git(&["update-index", &mark.replace("--", "--no-"), "src/lib.rs"]);
         tiny.git(&["checkout", "-q", "src/lib.rs"]);
     }
+    // A file system monitor that misses changes.
+    let monitor = tiny.folder.join("target/monitor");
+    tiny.write("target/monitor", "#!/bin/sh\nprintf 'token\\0'\n");
+    fs::set_permissions(&monitor, fs::Permissions::from_mode(0o755)).unwrap();
+    tiny.git(&["config", "core.fsmonitor", monitor.to_str().unwrap()]);
+    tiny.git(&["update-index", "--fsmonitor"]);
+    tiny.git(&["status"]);
+    tiny.says("four");
+    assert_eq!(tiny.git(&["status", "--porcelain"]), "", "git does not look at it");
+    assert_eq!(said_by(&tiny.build_working_tree().unwrap()), "four");
+    tiny.git(&["config", "--unset", "core.fsmonitor"]);
+    tiny.git(&["checkout", "-q", "src/lib.rs"]);
     // As a sparse checkout leaves it out.
     tiny.write("data.txt", "data");
     tiny.commit("two");
@@ -309,6 +321,23 @@ fn the_same_bench_with_another_program_that_it_starts_is_another_side() {
     says("three");
     says("four");
     assert_eq!(same().unwrap().sameness, Sameness::Unreached);
+}
+
+#[test]
+fn a_program_that_contains_the_path_of_its_folder_is_the_same_as_that_of_another_folder() {
+    let tiny = Tiny::without_commit("");
+    let bench = "fn main() { println!(\"{} {}\", env!(\"CARGO_MANIFEST_DIR\"), tiny::said()); }\n";
+    tiny.write("benches/gate.rs", bench);
+    tiny.commit("one");
+    tiny.write("src/lib.rs", "// Said.\npub fn said() -> &'static str { \"one\" }\n");
+    tiny.commit("a comment");
+    let [base, head] = ["HEAD~1", "HEAD"].map(|name| tiny.build(name).unwrap());
+    assert_ne!(base.side.program_sha256, head.side.program_sha256);
+    let same = tiny.same("HEAD~1", Some("HEAD")).unwrap();
+    assert_eq!(same.sameness, Sameness::Unreached, "{}", same.why);
+    tiny.says("two");
+    tiny.commit("two");
+    assert_eq!(tiny.same("HEAD~1", Some("HEAD")), None);
 }
 
 #[test]

@@ -60,12 +60,12 @@ fn say_if_cached(folder: &Path) {
     println!("\ncached: {}", built.cached);
 }
 
-/// What a process of `test` says with this setting, which calls `say_if_cached`.
-fn is_cached(test: &str, tiny: &Tiny, setting: Option<(&str, &str)>) -> String {
-    let output = again(test, &tiny.folder).envs(setting).output().unwrap();
+/// What a process of `test` says with these settings, which calls `say_if_cached`.
+fn is_cached(test: &str, tiny: &Tiny, settings: &[(&str, &str)]) -> String {
+    let output = again(test, &tiny.folder).envs(settings.iter().copied()).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let cached = said.lines().find_map(|line| line.strip_prefix("cached: "));
-    cached.unwrap_or_else(|| panic!("{setting:?}: {said}")).to_owned()
+    cached.unwrap_or_else(|| panic!("{settings:?}: {said}")).to_owned()
 }
 
 #[test]
@@ -84,24 +84,35 @@ fn another_version_of_a_compiler_or_linker_is_another_program() {
     let place = tempfile::tempdir().unwrap();
     let at = |name: &str| place.path().join(name);
     let path = format!("{}:{}", place.path().display(), env::var("PATH").unwrap());
-    let tools = [("cc", "cc"), ("mold", "cc"), ("ours", "cc"), ("rustc", "rustc")];
-    for (tool, does) in tools {
+    let chain = format!("+{chain}");
+    let asked = [
+        ("cc", "--version"),
+        ("cc", "-Wl,--version"),
+        ("mold", "--version"),
+        // As `CC` names it.
+        ("wrap", "--version"),
+        ("cargo", "-vV"),
+        ("ours", "--version"),
+        ("rustc", chain.as_str()),
+    ];
+    for (tool, _) in asked {
+        let does = if ["cargo", "rustc"].contains(&tool) { tool } else { "cc" };
         let real = Command::new("sh").args(["-c", &format!("command -v {does}")]).output();
         let real = String::from_utf8(real.unwrap().stdout).unwrap();
-        let version = at("version").with_extension(tool);
+        // It says what is in a file of this name, if there is one.
         let script = format!(
-            "#!/bin/sh\ncase $1 in --version|+*) cat '{}';; *) exec {} \"$@\";; esac\n",
-            version.display(),
+            "#!/bin/sh\nsays='{}'\"$1\"\nif [ -f \"$says\" ]; then cat \"$says\"; else exec {} \"$@\"; fi\n",
+            at(&format!("{tool} ")).display(),
             real.trim()
         );
         fs::write(at(tool), script).unwrap();
         fs::set_permissions(at(tool), fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let cached = || is_cached(test, &tiny, Some(("PATH", &path)));
+    let cached = || is_cached(test, &tiny, &[("PATH", path.as_str()), ("CC", "wrap cc")]);
     assert_eq!([cached(), cached()], ["false", "true"]);
-    for (tool, _) in tools {
-        fs::write(at("version").with_extension(tool), "a new one").unwrap();
-        assert_eq!([cached(), cached()], ["false", "true"], "{tool}");
+    for (tool, option) in asked {
+        fs::write(at(&format!("{tool} {option}")), "a new one").unwrap();
+        assert_eq!([cached(), cached()], ["false", "true"], "{tool} {option}");
     }
 }
 
@@ -112,7 +123,7 @@ fn other_settings_of_compilers_are_another_program() {
     }
     let tiny = Tiny::new();
     let test = "settings::other_settings_of_compilers_are_another_program";
-    let cached = |setting: Option<(&str, &str)>| is_cached(test, &tiny, setting);
+    let cached = |setting: Option<(&str, &str)>| is_cached(test, &tiny, setting.as_slice());
     assert_eq!([cached(None), cached(None)], ["false", "true"]);
     for setting in [
         ("RUSTFLAGS", "--cfg other"),
