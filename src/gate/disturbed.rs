@@ -118,7 +118,7 @@ fn ticks(fields: &[String]) -> u64 {
     fields.iter().filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
-/// Returns the CPU time of a process so far, with that of its children that have ended; `None` if the system does not tell.
+/// Returns the CPU time of a process and its ended children so far; `None` if the system does not tell.
 pub(super) fn cpu_of(id: u32) -> Option<Duration> {
     let used = ticks(stat(id)?.get(11..15)?);
     Some(Duration::from_nanos(used * TICK_NS as u64))

@@ -70,8 +70,8 @@ fn a_side_stays_while_the_gate_that_uses_it_runs() {
     assert!(folder.join("Cargo.toml").is_file(), "{}", folder.display());
 }
 
-/// A process that uses the side of the last commit until it is killed, and the side's folder and program. `test` is the one
-/// that asks, and calls `use_side` in that process.
+/// A process that uses the side of the last commit until it is killed, and the side's folder and program. `test` is the
+/// one that asks, and calls `use_side` in that process.
 fn gate_that_uses(test: &str, tiny: &Tiny) -> (Child, [PathBuf; 2]) {
     let mut child = again(test, &tiny.folder).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);

@@ -110,10 +110,12 @@ fn another_version_of_a_compiler_or_linker_is_another_program() {
     }
     let cached = || is_cached(test, &tiny, &[("PATH", path.as_str()), ("CC", "wrap cc")]);
     assert_eq!([cached(), cached()], ["false", "true"]);
-    for (tool, option) in asked {
+    let is_missed = |(tool, option): &(&str, &str)| {
         fs::write(at(&format!("{tool} {option}")), "a new one").unwrap();
-        assert_eq!([cached(), cached()], ["false", "true"], "{tool} {option}");
-    }
+        [cached(), cached()] != ["false", "true"]
+    };
+    let missed: Vec<_> = asked.into_iter().filter(is_missed).collect();
+    assert!(missed.is_empty(), "{missed:?}");
 }
 
 #[test]

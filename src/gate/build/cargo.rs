@@ -78,8 +78,8 @@ pub(super) fn set(
     }
 }
 
-/// Brings a side's lock file up to date with the packages of the side, whose versions change with a release. Creates one
-/// if there is none. Returns a package from elsewhere whose version cargo chose: at another time, it may choose another.
+/// Brings a side's lock file up to date with the packages of the side, whose versions change with a release, or creates
+/// it. Returns a package from elsewhere whose version cargo chose: at another time, it may choose another.
 pub(super) fn update_lock(
     layout: &Layout,
     (folder, root): (&Path, &Path),
