@@ -370,17 +370,25 @@ fn a_package_beside_the_repository_is_found_and_its_content_counts() {
     let tiny = Tiny::at("project");
     fs::remove_dir_all(tiny.top.path().join(".git")).unwrap();
     let git = |args: &[&str]| git(&tiny.folder, args);
-    tiny.write("../beside/Cargo.toml", &package("beside"));
-    tiny.write("../beside/src/lib.rs", "pub const WORD: &str = \"first\";\n");
-    let dependency = "[dependencies]\nbeside = { path = \"../beside\" }\n";
-    tiny.write("Cargo.toml", &format!("{MANIFEST}{dependency}"));
-    tiny.write("benches/gate.rs", "fn main() { println!(\"{}\", beside::WORD); }\n");
     git(&["init", "-q", "-b", "main"]);
-    git(&["add", "-A"]);
-    git(&["commit", "-qm", "one"]);
-    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "first");
-    tiny.write("../beside/src/lib.rs", "pub const WORD: &str = \"second\";\n");
-    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "second");
+    tiny.write("../beside/Cargo.toml", &package("beside"));
+    tiny.write("benches/gate.rs", "fn main() { println!(\"{}\", beside::WORD); }\n");
+    for (dependency, words) in [
+        ("[dependencies]\nbeside = { path = \"../beside\" }\n", ["first", "second"]),
+        (
+            "[dependencies]\nbeside = \"0.1\"\n[patch.crates-io]\nbeside.path = \"../beside\"\n",
+            ["third", "fourth"],
+        ),
+    ] {
+        tiny.write("Cargo.toml", &format!("{MANIFEST}{dependency}"));
+        git(&["add", "-A"]);
+        git(&["commit", "-qm", "depends"]);
+        for word in words {
+            let text = format!("pub const WORD: &str = \"{word}\";\n");
+            tiny.write("../beside/src/lib.rs", &text);
+            assert_eq!(said_by(&tiny.build("HEAD").unwrap()), word);
+        }
+    }
 }
 
 #[test]
