@@ -1,6 +1,6 @@
 //! Where packages are, which files each side has, and whether a change could have reached the program.
 
-use std::{cell::RefCell, fs, os::unix::fs::PermissionsExt, process::Command};
+use std::{cell::RefCell, fs, process::Command};
 
 use paceline::{
     gate::{
@@ -10,7 +10,7 @@ use paceline::{
     record::Sameness,
 };
 
-use super::{MANIFEST, Tiny, git, package, said_by, usage};
+use super::{MANIFEST, Tiny, git, package, said_by, script, usage};
 
 #[test]
 fn a_target_folder_that_nobody_ignores_is_no_part_of_the_working_tree() {
@@ -38,8 +38,7 @@ fn a_file_that_git_was_told_to_take_for_unchanged_is_as_it_is_in_the_folder() {
     }
     // A file system monitor that misses changes.
     let monitor = tiny.folder.join("target/monitor");
-    tiny.write("target/monitor", "#!/bin/sh\nprintf 'token\\0'\n");
-    fs::set_permissions(&monitor, fs::Permissions::from_mode(0o755)).unwrap();
+    script(&monitor, "printf 'token\\0'");
     tiny.git(&["config", "core.fsmonitor", monitor.to_str().unwrap()]);
     tiny.git(&["update-index", "--fsmonitor"]);
     tiny.git(&["status"]);

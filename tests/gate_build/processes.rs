@@ -13,7 +13,7 @@ use paceline::gate::source::Project;
 use paceline_core::interrupt;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use super::{Tiny, again, git, said_by};
+use super::{Tiny, again, git, installed, said_by, script};
 
 #[test]
 fn what_a_killed_run_left_is_cleared_away() {
@@ -147,15 +147,33 @@ fn without_git_it_is_said_what_to_install() {
     }
     let (tiny, path) = (Tiny::new(), tempfile::tempdir().unwrap());
     for tool in ["cargo", "rustc"] {
-        let found =
-            Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().unwrap();
-        let found = String::from_utf8(found.stdout).unwrap();
-        std::os::unix::fs::symlink(found.trim(), path.path().join(tool)).unwrap();
+        std::os::unix::fs::symlink(installed(tool), path.path().join(tool)).unwrap();
     }
     let mut child = again("processes::without_git_it_is_said_what_to_install", &tiny.folder);
     let said = child.env("PATH", path.path()).output().unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
     assert!(said.contains("said: `git` was not found; install it"), "{said}");
+}
+
+#[test]
+fn where_git_fails_the_working_tree_is_not_taken_for_its_commit() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        let tree = Project::here(Path::new(&folder), None, None).unwrap().working_tree();
+        println!("\nsaid: {}", tree.map_or_else(|error| error.message, |tree| tree.about));
+        return;
+    }
+    let (tiny, place) = (Tiny::new(), tempfile::tempdir().unwrap());
+    tiny.says("two");
+    let path = format!("{}:{}", place.path().display(), env::var("PATH").unwrap());
+    let git = installed("git");
+    for step in ["ls-files", "add", "diff-files", "write-tree", "diff-tree", "commit-tree"] {
+        let fails = format!("case \" $* \" in *' {step} '*) echo fatal: no >&2; exit 1;; esac");
+        script(&place.path().join("git"), &format!("{fails}\nexec {git} \"$@\""));
+        let test = "processes::where_git_fails_the_working_tree_is_not_taken_for_its_commit";
+        let output = again(test, &tiny.folder).env("PATH", &path).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("said: git cannot read the working tree: fatal: no"), "{step}: {said}");
+    }
 }
 
 /// A process that builds a project whose build script hangs, and that script. `test` is the one that asks.

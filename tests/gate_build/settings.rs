@@ -1,10 +1,10 @@
 //! Settings of cargo, compilers and tool chains: each side has its own, and other settings are another program.
 
-use std::{env, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{env, fs, path::Path};
 
 use paceline::gate::source::Project;
 
-use super::{Tiny, again, said_by};
+use super::{Tiny, again, installed, said_by, script};
 
 #[test]
 fn flags_of_the_heads_own_settings_reach_the_head_alone() {
@@ -37,11 +37,10 @@ fn a_tool_chain_that_the_head_names_is_the_heads_alone() {
     let place = tempfile::tempdir().unwrap();
     let (cargo, noted) = (place.path().join("cargo"), place.path().join("noted"));
     let (real, file) = (env!("CARGO"), noted.display());
-    let script = format!(
-        "#!/bin/sh\ncase \" $* \" in *' bench '*) echo \"${{RUSTUP_TOOLCHAIN-none}} $(ls rust-toolchain.toml 2>&1)\" >>'{file}';; esac\nexec '{real}' \"$@\"\n"
+    let notes = format!(
+        "case \" $* \" in *' bench '*) echo \"${{RUSTUP_TOOLCHAIN-none}} $(ls rust-toolchain.toml 2>&1)\" >>'{file}';; esac\nexec '{real}' \"$@\""
     );
-    fs::write(&cargo, script).unwrap();
-    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    script(&cargo, &notes);
     let path = format!("{}:{}", place.path().display(), env::var("PATH").unwrap());
     let test = "settings::a_tool_chain_that_the_head_names_is_the_heads_alone";
     let mut child = again(test, &tiny.folder);
@@ -96,17 +95,11 @@ fn another_version_of_a_compiler_or_linker_is_another_program() {
         ("rustc", chain.as_str()),
     ];
     for (tool, _) in asked {
-        let does = if ["cargo", "rustc"].contains(&tool) { tool } else { "cc" };
-        let real = Command::new("sh").args(["-c", &format!("command -v {does}")]).output();
-        let real = String::from_utf8(real.unwrap().stdout).unwrap();
+        let real = installed(if ["cargo", "rustc"].contains(&tool) { tool } else { "cc" });
         // It says what is in a file of this name, if there is one.
-        let script = format!(
-            "#!/bin/sh\nsays='{}'\"$1\"\nif [ -f \"$says\" ]; then cat \"$says\"; else exec {} \"$@\"; fi\n",
-            at(&format!("{tool} ")).display(),
-            real.trim()
-        );
-        fs::write(at(tool), script).unwrap();
-        fs::set_permissions(at(tool), fs::Permissions::from_mode(0o755)).unwrap();
+        let says = at(&format!("{tool} "));
+        let says = format!("says='{}'\"$1\"\n[ ! -f \"$says\" ] || exec cat \"$says\"", says.display());
+        script(&at(tool), &format!("{says}\nexec {real} \"$@\""));
     }
     let cached = || is_cached(test, &tiny, &[("PATH", path.as_str()), ("CC", "wrap cc")]);
     assert_eq!([cached(), cached()], ["false", "true"]);
