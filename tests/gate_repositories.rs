@@ -19,10 +19,12 @@ use repository::{HERE, Repository, WORK, manifest, target};
 #[test]
 fn settings_of_cargo_that_slow_the_head_are_seen() {
     let repository = Repository::new(".closure(\"spin\", || || spin(20_000))");
+    repository.write("gate.toml", "[[cell]]\nname = \"spni\"\nmargin = \"1%\"\n");
     repository.commit();
     repository.write(".cargo/config.toml", "[profile.bench]\nopt-level = 0\n");
     repository.commit();
-    repository.is_regressed();
+    let notes = repository.is_regressed().notes;
+    assert_eq!(notes, ["there are margins for cells that do not exist: spni"]);
 }
 
 #[test]
