@@ -158,7 +158,8 @@ impl Margins {
             pattern.as_str().trim_start_matches("^(?:").trim_end_matches(")$").to_owned()
         });
         let names = listed(&names.collect::<Vec<_>>(), NAMED);
-        (!names.is_empty()).then(|| format!("there are margins for cells that do not exist: {names}"))
+        (!names.is_empty())
+            .then(|| format!("there are margins for cells that do not exist: {names}"))
     }
 
     /// Checks the margins of each cell.

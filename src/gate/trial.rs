@@ -103,7 +103,8 @@ pub(super) fn trial(
     };
     let cpu_of_each = |sides: &[Result<WarmProcess, HostError>]| -> Vec<Option<Duration>> {
         let each = sides.iter().enumerate();
-        each.map(|(at, side)| Some(cpu_of(side.as_ref().ok()?.host.id())? + cpu_of_all(at))).collect()
+        each.map(|(at, side)| Some(cpu_of(side.as_ref().ok()?.host.id())? + cpu_of_all(at)))
+            .collect()
     };
     // What its children use in a side's own turns.
     let mut serving = vec![Duration::ZERO; sides.len()];

@@ -75,9 +75,8 @@ fn a_side_stays_while_the_gate_that_uses_it_runs() {
 fn gate_that_uses(test: &str, tiny: &Tiny) -> (Child, [PathBuf; 2]) {
     let mut child = again(test, &tiny.folder).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let places = ["folder: ", "program: "].map(|what| {
-        lines.find_map(|line| line.strip_prefix(what).map(PathBuf::from)).unwrap()
-    });
+    let places = ["folder: ", "program: "]
+        .map(|what| lines.find_map(|line| line.strip_prefix(what).map(PathBuf::from)).unwrap());
     (child, places)
 }
 

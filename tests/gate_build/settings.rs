@@ -98,7 +98,8 @@ fn another_version_of_a_compiler_or_linker_is_another_program() {
         let real = installed(if ["cargo", "rustc"].contains(&tool) { tool } else { "cc" });
         // It says what is in a file of this name, if there is one.
         let says = at(&format!("{tool} "));
-        let says = format!("says='{}'\"$1\"\n[ ! -f \"$says\" ] || exec cat \"$says\"", says.display());
+        let says =
+            format!("says='{}'\"$1\"\n[ ! -f \"$says\" ] || exec cat \"$says\"", says.display());
         script(&at(tool), &format!("{says}\nexec {real} \"$@\""));
     }
     let cached = || is_cached(test, &tiny, &[("PATH", path.as_str()), ("CC", "wrap cc")]);
