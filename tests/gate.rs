@@ -338,6 +338,14 @@ fn what_cannot_be_gated_has_one_sentence_that_says_what_to_do() {
     assert!(with(&["cpu", "--model", "sequential", "--workers", "2"]).contains("has one worker"));
     fs::write(place.join("gate.toml"), "margin = \"3%\"\n[[cell]\n").unwrap();
     assert!(with(&[]).contains("gate.toml: line 2"), "{}", with(&[]));
+    let entry = |margins: &str| format!("[[cell]]\nname = \".*\"\n{margins}\n");
+    let wide = entry("margin = \"8%\"\nclear_margin = \"10%\"");
+    fs::write(place.join("gate.toml"), wide + &entry("clear_margin = \"5%\"")).unwrap();
+    let said = with(&["cpu", "--model", "sequential", "--scale", "4", "--config", "gate.toml"]);
+    assert!(said.contains("the margins of cpu/sequential/4 do not go together: "), "{said}");
+    let (code, _, said) = ran(&example("faulty"), &["--filter", "^same$"], place);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("the margins of same do not go together: "), "{said}");
     fs::remove_file(place.join("gate.toml")).unwrap();
     let said = wrong(&["--base", "/bin/true", "--head", PACELINE], place);
     assert!(said.contains("the built program cannot be gated"), "{said}");

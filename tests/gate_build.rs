@@ -140,6 +140,18 @@ fn again(test: &str, folder: &Path) -> Command {
     command
 }
 
+/// Writes a script that can be executed.
+fn script(path: &Path, text: &str) {
+    fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// The path of a program that is installed.
+fn installed(program: &str) -> String {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap();
+    String::from_utf8(found.stdout).unwrap().trim().to_owned()
+}
+
 #[test]
 fn a_revision_is_built_once_in_a_worktree_that_does_not_stay() {
     let tiny = Tiny::new();
@@ -403,8 +415,7 @@ fn a_target_folder_that_cannot_be_written_is_named() {
 fn a_name_that_is_a_program_and_a_revision_is_taken_for_neither() {
     let tiny = Tiny::new();
     tiny.git(&["branch", "run2"]);
-    tiny.write("run2", "#!/bin/sh\n");
-    fs::set_permissions(tiny.folder.join("run2"), fs::Permissions::from_mode(0o755)).unwrap();
+    script(&tiny.folder.join("run2"), "");
     let said = tiny.project().resolve("run2").unwrap_err().message;
     assert!(said.contains("write ./run2 for the program, or "), "{said}");
     assert!(tiny.project().resolve("./run2").is_ok());

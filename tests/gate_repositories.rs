@@ -19,10 +19,12 @@ use repository::{HERE, Repository, WORK, manifest, target};
 #[test]
 fn settings_of_cargo_that_slow_the_head_are_seen() {
     let repository = Repository::new(".closure(\"spin\", || || spin(20_000))");
+    repository.write("gate.toml", "[[cell]]\nname = \"spni\"\nmargin = \"1%\"\n");
     repository.commit();
     repository.write(".cargo/config.toml", "[profile.bench]\nopt-level = 0\n");
     repository.commit();
-    repository.is_regressed();
+    let notes = repository.is_regressed().notes;
+    assert_eq!(notes, ["there are margins for cells that do not exist: spni"]);
 }
 
 #[test]
@@ -293,7 +295,8 @@ fn what_init_writes_compiles_and_gates_and_a_second_time_it_writes_nothing() {
     init(&[]);
     repository.commit();
     assert_eq!(fs::read_to_string(repository.folder.join("benches/gate.rs")).unwrap(), slower);
-    repository.is_regressed();
+    let notes = repository.is_regressed().notes;
+    assert!(notes.iter().any(|note| note.contains("has another benches/gate.rs")), "{notes:?}");
 }
 
 #[test]
@@ -416,6 +419,15 @@ fn the_early_check_of_the_budget_waits_for_a_gate_that_measures_whatever_its_fol
     let first = lines.next().unwrap().unwrap();
     assert!(first.contains("another gate measures on this machine: waiting"), "{first}");
     assert!(child.try_wait().unwrap().is_none(), "it waits");
+    // A gate without that check waits before it measures.
+    let program = program::example("faulty");
+    let both = ["gate", "--base", program.to_str().unwrap(), "--head", program.to_str().unwrap()];
+    let mut command = repository.command("", &[&both[..], &["--filter", "^same$"]].concat());
+    let mut gate = command.env_remove("PACELINE_ALLOW_LOAD").spawn().unwrap();
+    let first = BufReader::new(gate.stderr.take().unwrap()).lines().next();
+    assert!(first.unwrap().unwrap().contains("another gate measures on this machine: waiting"));
+    gate.kill().unwrap();
+    gate.wait().unwrap();
     drop(lock);
     assert_eq!(child.wait().unwrap().code(), Some(2));
     assert!(lines.any(|line| line.unwrap().contains("the budget of 1.00 s is too small")));

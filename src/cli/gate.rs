@@ -94,7 +94,9 @@ fn gate_once(asked: &GateArguments) -> Result<u8, CliError> {
             "{whose} has other margins, which do not count: {unlike}; --config FILE uses those of a file"
         ))
     });
-    order.notes = notes.chain(project.other_bench(&base, &head)?).collect();
+    let are_all = !jobs && asked.filter.is_none() && asked.of.model.is_empty() && !names.is_empty();
+    let unused = order.margins.unused(&names).filter(|_| are_all);
+    order.notes = notes.chain(unused).chain(project.other_bench(&base, &head)?).collect();
     finish(asked, order)
 }
 

@@ -137,8 +137,9 @@ impl Layout {
         self.check_cache()?;
         let who = who(source);
         let spot = self.spot(checkout, &who)?;
-        let lent = self.lent_lock(checkout, &spot)?;
-        let key = build_cache::key(self, checkout, &spot, pins, lent.as_deref(), copy)?;
+        let locked = self.has_lock(checkout, &spot)?;
+        let users = fs::read(self.workspace.join("Cargo.lock")).ok().filter(|_| !locked);
+        let key = build_cache::key(self, checkout, &spot, pins, users.as_deref(), copy)?;
         let programs = BuildCache::in_folder(&gate);
         let keeps = self.needs_folder();
         let side_folder = if keeps {
@@ -152,7 +153,7 @@ impl Layout {
         let place = top.join(self.below_root());
         let ready = |(program, hash), cached| {
             let mut side = side(source, hash);
-            if lent.is_some() {
+            if users.is_some() {
                 side.about.push_str(", which has no Cargo.lock and was built with the one here");
             }
             let folder = keeps.then(|| place.join(&spot.package));
@@ -179,14 +180,7 @@ impl Layout {
         let worktree = checkouts.check_out(checkout, &place)?;
         let folder = worktree.folder.join(&spot.package);
         let root = spot.root.as_ref().map_or(top.clone(), |root| worktree.folder.join(root));
-        if let Some(lent) = &lent {
-            let path = root.join("Cargo.lock");
-            fs::write(&path, lent).map_err(|error| GateError::writing(&path, &error))?;
-        }
-        let locked = lent.is_none() && root.join("Cargo.lock").is_file();
-        if locked {
-            cargo::update_lock(self, (&folder, &root), &who)?;
-        }
+        self.give_lock((&folder, &root), &who, locked, users.as_deref())?;
         cargo::set(self, &root, pins, progress)?;
         let built = cargo::build(self, (&folder, &root), &who, locked, progress)?;
         let made = programs.put(key, &built, &source.about)?;
@@ -223,14 +217,47 @@ impl Layout {
         below.unwrap_or(Path::new("side"))
     }
 
-    /// Returns the user's lock file if the tree has none: many libraries do not commit it. Without it, the two sides
-    /// would get the versions that are newest at the moment.
-    fn lent_lock(&self, checkout: &str, spot: &Spot) -> Result<Option<Vec<u8>>, GateError> {
-        let has = match &spot.root {
-            None => false,
-            Some(root) => self.has(checkout, &root.join("Cargo.lock"))?,
-        };
-        Ok(if has { None } else { fs::read(self.workspace.join("Cargo.lock")).ok() })
+    /// Returns whether a tree has a lock file. Many libraries do not commit theirs.
+    fn has_lock(&self, checkout: &str, spot: &Spot) -> Result<bool, GateError> {
+        spot.root.as_ref().map_or(Ok(false), |root| self.has(checkout, &root.join("Cargo.lock")))
+    }
+
+    /// Gives a side whose tree has no lock file the user's, otherwise the one that is kept beside the built programs.
+    /// Without it, each side would get the versions that are newest when it is built.
+    fn give_lock(
+        &self,
+        (folder, root): (&Path, &Path),
+        who: &str,
+        locked: bool,
+        users: Option<&[u8]>,
+    ) -> Result<(), GateError> {
+        let (own, kept) = (root.join("Cargo.lock"), self.kept_lock());
+        let lent = users.map(<[u8]>::to_vec).or_else(|| fs::read(&kept).ok()).filter(|_| !locked);
+        if let Some(lent) = lent {
+            fs::write(&own, lent).map_err(|error| GateError::writing(&own, &error))?;
+        }
+        if users.is_some() {
+            return Ok(());
+        }
+        match cargo::update_lock(self, (folder, root))? {
+            None => Ok(()),
+            Some(package) if locked => Err(GateError::usage(format!(
+                "{who} has a Cargo.lock that is out of date: it lacks {package}, a version that cargo chose just now; \
+                 run `cargo check` and commit Cargo.lock, or name a revision that has it"
+            ))),
+            Some(_) => {
+                let locks = kept.parent().map_or(Ok(()), fs::create_dir_all);
+                let written = locks.and_then(|()| fs::copy(&own, &kept));
+                written.map(|_| ()).map_err(|error| GateError::writing(&kept, &error))
+            }
+        }
+    }
+
+    /// Returns the place of the lock file for sides if neither they nor the user have one. Several projects may share a
+    /// target folder.
+    fn kept_lock(&self) -> PathBuf {
+        let name = build_cache::hash_of_bytes(self.workspace.as_os_str().as_encoded_bytes());
+        self.gate().join("locks").join(name)
     }
 }
 

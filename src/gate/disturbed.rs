@@ -76,7 +76,7 @@ impl Moment {
     }
 }
 
-/// The CPU time that a side used while others had their turns, and how long these took.
+/// The CPU time that a side and its children used while others had their turns, and how long these took.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Idle {
     pub(super) cpu: Duration,
@@ -107,9 +107,9 @@ pub(super) fn head_does_not_wait([base, head, copy]: [Idle; 3]) -> Option<String
     })
 }
 
-/// Returns a process's fields of `/proc/PID/stat` that follow its name.
-fn stat(pid: &str) -> Option<Vec<String>> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// Returns a process's fields of `/proc/ID/stat` that follow its name.
+fn stat(id: u32) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     // The program's name is in parentheses and may contain anything.
     Some(stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect())
 }
@@ -118,24 +118,25 @@ fn ticks(fields: &[String]) -> u64 {
     fields.iter().filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
-/// Returns the CPU time of a process so far, without its children; `None` if the system does not tell.
+/// Returns the CPU time of a process and its ended children so far; `None` if the system does not tell.
 pub(super) fn cpu_of(id: u32) -> Option<Duration> {
-    let used = ticks(stat(&id.to_string())?.get(11..13)?);
+    let used = ticks(stat(id)?.get(11..15)?);
     Some(Duration::from_nanos(used * TICK_NS as u64))
+}
+
+/// Returns the processes of these process groups but their leaders, each after its leader.
+pub(super) fn children_of(leaders: &[u32]) -> Vec<(u32, u32)> {
+    let of_leader = |id: u32| {
+        let group: u32 = stat(id)?.get(2)?.parse().ok()?;
+        (leaders.contains(&group) && id != group).then_some((group, id))
+    };
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|entry| of_leader(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
 /// Returns the CPU time of all processes of these process groups but their leaders, ended children included.
 pub(super) fn cpu_of_children(leaders: &[u32]) -> Duration {
-    let of_child = |pid: &str| -> Option<u64> {
-        let fields = stat(pid)?;
-        let group: u32 = fields.get(2)?.parse().ok()?;
-        let child = leaders.contains(&group) && pid.parse() != Ok(group);
-        let used = ticks(fields.get(11..15)?);
-        child.then_some(used)
-    };
-    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let sum: u64 = all.filter_map(|entry| of_child(entry.file_name().to_str()?)).sum();
-    Duration::from_nanos(sum * TICK_NS as u64)
+    children_of(leaders).into_iter().filter_map(|(_, id)| cpu_of(id)).sum()
 }
 
 /// Returns whether tests allow load: they run in parallel and do not measure speed.

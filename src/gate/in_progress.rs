@@ -255,11 +255,15 @@ impl GateInProgress<'_, '_> {
         Ok(())
     }
 
-    /// Returns whether the machine disturbed at most half of the trials. Crashes count as undisturbed.
+    /// Returns whether the machine disturbed at most half of the trials: of all cells, and of each that has too few for
+    /// a verdict. Crashes count as undisturbed.
     pub(super) fn is_enough(&self) -> bool {
         let calm = |cell: &CellInProgress<'_>| cell.trials.len() + cell.lost as usize;
         let disturbed: usize = self.cells.iter().map(|cell| cell.disturbed.len()).sum();
-        disturbed <= self.cells.iter().map(calm).sum()
+        let is_enough_of = |cell: &CellInProgress<'_>| {
+            cell.trials.len() >= pace::FEWEST as usize || cell.disturbed.len() <= calm(cell)
+        };
+        disturbed <= self.cells.iter().map(calm).sum() && self.cells.iter().all(is_enough_of)
     }
 
     /// Judges every cell and metric together.

@@ -6,6 +6,10 @@ use paceline_core::file::read_text;
 use regex::Regex;
 use serde::Deserialize;
 
+use crate::output::listed;
+
+/// The most cells that a sentence names.
+const NAMED: usize = 5;
 /// The greatest size of a margin file, in bytes.
 const MOST: u64 = 1 << 20;
 
@@ -145,6 +149,19 @@ impl Margins {
         found.try_fold(self.of_all, |under, (_, given)| given.over(under))
     }
 
+    /// Returns a sentence about entries for cells that are none of `cells`; `None` if there is no such entry.
+    #[must_use]
+    pub fn unused(&self, cells: &[String]) -> Option<String> {
+        let is_unused = |pattern: &&Regex| !cells.iter().any(|cell| pattern.is_match(cell));
+        let unused = self.of_some.iter().map(|(pattern, _)| pattern).filter(is_unused);
+        let names = unused.map(|pattern| {
+            pattern.as_str().trim_start_matches("^(?:").trim_end_matches(")$").to_owned()
+        });
+        let names = listed(&names.collect::<Vec<_>>(), NAMED);
+        (!names.is_empty())
+            .then(|| format!("there are margins for cells that do not exist: {names}"))
+    }
+
     /// Checks the margins of each cell.
     ///
     /// # Errors
@@ -162,7 +179,6 @@ impl Margins {
     /// Describes how these margins of `cells` differ from the `used` ones; `None` if they do not.
     #[must_use]
     pub fn unlike(&self, used: &Margins, cells: &[String]) -> Option<String> {
-        const NAMED: usize = 5;
         let differ: Vec<String> = cells
             .iter()
             .filter_map(|cell| {
@@ -240,6 +256,19 @@ mod tests {
         let why = margins.check(&["y".into(), "x".into()]).unwrap_err();
         assert!(why.starts_with("the margins of x do not go together: "), "{why}");
         assert_eq!(margins.of("x"), Margin::default());
+    }
+
+    #[test]
+    fn entries_for_no_cell_are_named() {
+        let entry = |name: &str| format!("[[cell]]\nname = '{name}'\nmargin = '1%'\n");
+        let text = ["pasre", "echo/.*", "x"].map(entry).concat();
+        let margins = read(&text, &MarginOverrides::default()).unwrap();
+        let unused = |cells: &[&str]| {
+            margins.unused(&cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(unused(&["pasre", "echo/x", "x"]), None);
+        let said = unused(&["parse", "x"]).unwrap();
+        assert_eq!(said, "there are margins for cells that do not exist: pasre, echo/.*");
     }
 
     #[test]

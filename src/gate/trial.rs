@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    disturbed::{Idle, cpu_of, cpu_of_children},
+    disturbed::{Idle, children_of, cpu_of, cpu_of_children},
     dropped::Dropped,
     subject::{Arm, Subject, memory},
 };
@@ -97,22 +97,37 @@ pub(super) fn trial(
         sides[side] = warm(subject, &arms[side], session, pace, patience);
         dropped.after_turn(side, so_far());
     }
+    let children = children_of_each(&sides);
+    let cpu_of_all = |side: usize| -> Duration {
+        children[side].iter().filter_map(|child| cpu_of(*child)).sum()
+    };
+    let cpu_of_each = |sides: &[Result<WarmProcess, HostError>]| -> Vec<Option<Duration>> {
+        let each = sides.iter().enumerate();
+        each.map(|(at, side)| Some(cpu_of(side.as_ref().ok()?.host.id())? + cpu_of_all(at)))
+            .collect()
+    };
+    // What its children use in a side's own turns.
+    let mut serving = vec![Duration::ZERO; sides.len()];
     let (start, before) = (now(), cpu_of_each(&sides));
     for side in turns(sides.len(), pace.slices, seed) {
+        let at_rest = cpu_of_all(side);
         go_on(&mut sides[side], |WarmProcess { host, shown, .. }| {
             let (times, used) = host.batches(pace.iterations, patience)?;
             shown.slices_ns.push(nanoseconds(times.iter().sum()));
             shown.cpu_ns += used.cpu_ns();
             Ok(())
         });
+        serving[side] += cpu_of_all(side).saturating_sub(at_rest);
         dropped.after_turn(side, so_far());
     }
     let (wall, after) = (now() - start, cpu_of_each(&sides));
-    let idle = sides.iter().zip(before).zip(after).map(|((side, before), after)| {
+    let used = before.into_iter().zip(after).zip(serving);
+    let idle = sides.iter().zip(used).map(|(side, ((before, after), serving))| {
         let shown = &side.as_ref().ok()?.shown;
         let (cpu, wall_of_own) = (shown.cpu_ns, shown.slices_ns.iter().sum());
+        let own = Duration::from_nanos(cpu) + serving;
         Some(Idle {
-            cpu: after?.saturating_sub(before?).saturating_sub(Duration::from_nanos(cpu)),
+            cpu: after?.saturating_sub(before?).saturating_sub(own),
             wall: wall.saturating_sub(Duration::from_nanos(wall_of_own)),
         })
     });
@@ -144,9 +159,16 @@ pub(super) fn trial(
     Outcome { sides: each.collect(), started, idle, overflow }
 }
 
-/// Returns the CPU time of each side's process so far.
-fn cpu_of_each(sides: &[Result<WarmProcess, HostError>]) -> Vec<Option<Duration>> {
-    sides.iter().map(|side| cpu_of(side.as_ref().ok()?.host.id())).collect()
+/// Returns the processes that each side has started and that still run.
+fn children_of_each(sides: &[Result<WarmProcess, HostError>]) -> Vec<Vec<u32>> {
+    let of = |warm: &Result<WarmProcess, HostError>| warm.as_ref().ok().map(|warm| warm.host.id());
+    let leaders: Vec<u32> = sides.iter().filter_map(of).collect();
+    let all = children_of(&leaders);
+    let of_leader = |leader: Option<u32>| {
+        let own = all.iter().filter(|(of, _)| Some(*of) == leader);
+        own.map(|(_, child)| *child).collect()
+    };
+    sides.iter().map(|side| of_leader(of(side))).collect()
 }
 
 /// Returns the median and the 99th percentile; 0 for a percentile of too few latencies, which is no figure.

@@ -1,6 +1,10 @@
 //! Sides that crash, hang or never work, and null arms that fire.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use paceline::record::{Overall, State, Verdict, read_gate_trials};
 
@@ -150,17 +154,39 @@ for line in sys.stdin.buffer:
     sys.stdout.buffer.flush()
 "#;
 
+/// Writes the script, with a last line of its own; `None` if it cannot run here.
+fn storm(place: &Path, line: &str) -> Option<PathBuf> {
+    if !is_installed("python3") {
+        eprintln!("left out: a side of this test is a script for python3");
+        return None;
+    }
+    let path = place.join(format!("storm-{line}"));
+    fs::write(&path, STORM.replace("PACELINE", PACELINE) + "# " + line).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    Some(path)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_cell_whose_trials_the_machine_disturbs_does_not_pass_beside_calm_ones() {
+    let folder = folder();
+    let [Some(base), Some(head)] = ["base", "head"].map(|line| storm(folder.path(), line)) else {
+        return;
+    };
+    let cells = ["echo", "cpu", "empty", "--model", "tokio-current-thread", "--scale", "10"];
+    let arguments = [&cells[..], &GROSS[2..], &["--trials", "5"]].concat();
+    let (code, gate, said) = gated(&base, &head, &arguments, folder.path());
+    let of = |name: &str| gate.cells.iter().find(|cell| cell.cell.starts_with(name)).unwrap();
+    assert_eq!((of("echo").state, of("echo").verdict), (State::Skipped, None), "{said}");
+    assert!(of("cpu").trials + of("empty").trials >= of("echo").dropped, "{:?}", gate.cells);
+    assert_eq!((code, gate.verdict), (Some(6), Overall::EnvironmentInvalid), "{}", gate.summary);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn connections_that_are_dropped_in_the_heads_turns_alone_fail_it_and_are_no_fault_of_the_machine() {
-    if !is_installed("python3") {
-        eprintln!("left out: the head of this test is a script for python3");
-        return;
-    }
     let folder = folder();
-    let head = folder.path().join("storm");
-    fs::write(&head, STORM.replace("PACELINE", PACELINE)).unwrap();
-    fs::set_permissions(&head, fs::Permissions::from_mode(0o755)).unwrap();
+    let Some(head) = storm(folder.path(), "head") else { return };
     let cells = ["echo", "--model", "tokio-current-thread", "--scale", "10"];
     let arguments = [&cells[..], &GROSS].concat();
     let (code, gate, said) = gated(Path::new(PACELINE), &head, &arguments, folder.path());
@@ -175,14 +201,16 @@ fn connections_that_are_dropped_in_the_heads_turns_alone_fail_it_and_are_no_faul
 #[test]
 fn a_head_that_computes_on_while_the_base_runs_is_failed_and_not_as_fast_as_the_base() {
     let folder = folder();
-    let (code, gate, said) = halves("^(same|goes on)$", &[], folder.path());
+    let (code, gate, said) = halves("^(same|goes on|goes on beside)$", &[], folder.path());
     let of = |name: &str| gate.cells.iter().find(|cell| cell.cell == name).unwrap();
-    assert_eq!((code, of("goes on").state), (Some(3), State::Failed), "{said}{}", gate.summary);
-    let why = of("goes on").reason.as_ref().unwrap();
-    assert!(
-        why.starts_with("head: it used ") && why.contains("goes on in the background"),
-        "{why}"
-    );
+    for name in ["goes on", "goes on beside"] {
+        assert_eq!((code, of(name).state), (Some(3), State::Failed), "{said}{}", gate.summary);
+        let why = of(name).reason.as_ref().unwrap();
+        assert!(
+            why.starts_with("head: it used ") && why.contains("goes on in the background"),
+            "{why}"
+        );
+    }
     assert_eq!(of("same").state, State::Ok, "{:?}", of("same"));
 }
 

@@ -47,6 +47,30 @@ fn dependencies_are_set_to_versions_in_a_lock_file_of_their_own() {
 }
 
 #[test]
+fn without_a_lock_file_sides_have_the_versions_of_the_first_whenever_they_are_built() {
+    let (tiny, newest) = (with_dependency(), newest_bitflags());
+    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), newest);
+    // As if 1.3.2 had been the newest then.
+    let cargo = |args: &[&str]| {
+        let output = Command::new("cargo").args(args).current_dir(&tiny.folder).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    cargo(&["generate-lockfile"]);
+    cargo(&["update", "-p", "bitflags", "--precise", "1.3.2"]);
+    let kept = fs::read_dir(tiny.folder.join("target/gate/locks")).unwrap().flatten();
+    let [kept]: [_; 1] = kept.map(|entry| entry.path()).collect::<Vec<_>>().try_into().unwrap();
+    fs::rename(tiny.folder.join("Cargo.lock"), kept).unwrap();
+    tiny.write("README.md", "");
+    tiny.commit("later");
+    let head = tiny.build("HEAD").unwrap();
+    assert_eq!((head.cached, said_by(&head)), (false, "1.3.2".into()));
+    // Versions that a side was given are not those of the next one.
+    assert_eq!(said_by(&tiny.build(&format!("bitflags@{newest}")).unwrap()), newest);
+    tiny.write("README.md", "more");
+    assert_eq!(said_by(&tiny.build_working_tree().unwrap()), "1.3.2");
+}
+
+#[test]
 fn a_version_that_does_not_resolve_shows_cargos_reason() {
     let tiny = with_dependency();
     let said = usage(tiny.build("bitflags@9.9.9"));

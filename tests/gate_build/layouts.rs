@@ -10,7 +10,7 @@ use paceline::{
     record::Sameness,
 };
 
-use super::{MANIFEST, Tiny, git, package, said_by, usage};
+use super::{MANIFEST, Tiny, git, package, said_by, script, usage};
 
 #[test]
 fn a_target_folder_that_nobody_ignores_is_no_part_of_the_working_tree() {
@@ -36,6 +36,17 @@ fn a_file_that_git_was_told_to_take_for_unchanged_is_as_it_is_in_the_folder() {
         tiny.git(&["update-index", &mark.replace("--", "--no-"), "src/lib.rs"]);
         tiny.git(&["checkout", "-q", "src/lib.rs"]);
     }
+    // A file system monitor that misses changes.
+    let monitor = tiny.folder.join("target/monitor");
+    script(&monitor, "printf 'token\\0'");
+    tiny.git(&["config", "core.fsmonitor", monitor.to_str().unwrap()]);
+    tiny.git(&["update-index", "--fsmonitor"]);
+    tiny.git(&["status"]);
+    tiny.says("four");
+    assert_eq!(tiny.git(&["status", "--porcelain"]), "", "git does not look at it");
+    assert_eq!(said_by(&tiny.build_working_tree().unwrap()), "four");
+    tiny.git(&["config", "--unset", "core.fsmonitor"]);
+    tiny.git(&["checkout", "-q", "src/lib.rs"]);
     // As a sparse checkout leaves it out.
     tiny.write("data.txt", "data");
     tiny.commit("two");
@@ -312,6 +323,23 @@ fn the_same_bench_with_another_program_that_it_starts_is_another_side() {
 }
 
 #[test]
+fn a_program_that_contains_the_path_of_its_folder_is_the_same_as_that_of_another_folder() {
+    let tiny = Tiny::without_commit("");
+    let bench = "fn main() { println!(\"{} {}\", env!(\"CARGO_MANIFEST_DIR\"), tiny::said()); }\n";
+    tiny.write("benches/gate.rs", bench);
+    tiny.commit("one");
+    tiny.write("src/lib.rs", "// Said.\npub fn said() -> &'static str { \"one\" }\n");
+    tiny.commit("a comment");
+    let [base, head] = ["HEAD~1", "HEAD"].map(|name| tiny.build(name).unwrap());
+    assert_ne!(base.side.program_sha256, head.side.program_sha256);
+    let same = tiny.same("HEAD~1", Some("HEAD")).unwrap();
+    assert_eq!(same.sameness, Sameness::Unreached, "{}", same.why);
+    tiny.says("two");
+    tiny.commit("two");
+    assert_eq!(tiny.same("HEAD~1", Some("HEAD")), None);
+}
+
+#[test]
 fn what_is_not_committed_leaves_no_object_in_the_repository() {
     let tiny = Tiny::new();
     tiny.write(".env", "SECRET=1\n");
@@ -341,17 +369,25 @@ fn a_package_beside_the_repository_is_found_and_its_content_counts() {
     let tiny = Tiny::at("project");
     fs::remove_dir_all(tiny.top.path().join(".git")).unwrap();
     let git = |args: &[&str]| git(&tiny.folder, args);
-    tiny.write("../beside/Cargo.toml", &package("beside"));
-    tiny.write("../beside/src/lib.rs", "pub const WORD: &str = \"first\";\n");
-    let dependency = "[dependencies]\nbeside = { path = \"../beside\" }\n";
-    tiny.write("Cargo.toml", &format!("{MANIFEST}{dependency}"));
-    tiny.write("benches/gate.rs", "fn main() { println!(\"{}\", beside::WORD); }\n");
     git(&["init", "-q", "-b", "main"]);
-    git(&["add", "-A"]);
-    git(&["commit", "-qm", "one"]);
-    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "first");
-    tiny.write("../beside/src/lib.rs", "pub const WORD: &str = \"second\";\n");
-    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "second");
+    tiny.write("../beside/Cargo.toml", &package("beside"));
+    tiny.write("benches/gate.rs", "fn main() { println!(\"{}\", beside::WORD); }\n");
+    for (dependency, words) in [
+        ("[dependencies]\nbeside = { path = \"../beside\" }\n", ["first", "second"]),
+        (
+            "[dependencies]\nbeside = \"0.1\"\n[patch.crates-io]\nbeside.path = \"../beside\"\n",
+            ["third", "fourth"],
+        ),
+    ] {
+        tiny.write("Cargo.toml", &format!("{MANIFEST}{dependency}"));
+        git(&["add", "-A"]);
+        git(&["commit", "-qm", "depends"]);
+        for word in words {
+            let text = format!("pub const WORD: &str = \"{word}\";\n");
+            tiny.write("../beside/src/lib.rs", &text);
+            assert_eq!(said_by(&tiny.build("HEAD").unwrap()), word);
+        }
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use paceline::gate::source::Project;
 use paceline_core::interrupt;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use super::{Tiny, again, git, said_by};
+use super::{Tiny, again, git, installed, said_by, script};
 
 #[test]
 fn what_a_killed_run_left_is_cleared_away() {
@@ -45,6 +45,18 @@ fn what_a_killed_run_left_is_cleared_away() {
 }
 
 #[test]
+fn what_a_killed_run_left_is_cleared_away_where_the_folder_for_temporary_files_is_a_link() {
+    let place = tempfile::tempdir().unwrap();
+    let [real, link] = ["real", "link"].map(|name| place.path().join(name));
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let mut test = again("processes::what_a_killed_run_left_is_cleared_away", &link);
+    let output = test.env("TMPDIR", &link).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
 fn a_side_stays_while_the_gate_that_uses_it_runs() {
     let tiny = Tiny::new();
     let first = tiny.build("HEAD").unwrap();
@@ -58,19 +70,21 @@ fn a_side_stays_while_the_gate_that_uses_it_runs() {
     assert!(folder.join("Cargo.toml").is_file(), "{}", folder.display());
 }
 
-/// A process that uses the side of the last commit until it is killed, and the side's folder. `test` is the one that asks,
-/// and calls `use_side` in that process.
-fn gate_that_uses(test: &str, tiny: &Tiny) -> (Child, PathBuf) {
+/// A process that uses the side of the last commit until it is killed, and the side's folder and program. `test` is the
+/// one that asks, and calls `use_side` in that process.
+fn gate_that_uses(test: &str, tiny: &Tiny) -> (Child, [PathBuf; 2]) {
     let mut child = again(test, &tiny.folder).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let folder = lines.find_map(|line| line.strip_prefix("folder: ").map(PathBuf::from));
-    (child, folder.unwrap())
+    let places = ["folder: ", "program: "]
+        .map(|what| lines.find_map(|line| line.strip_prefix(what).map(PathBuf::from)).unwrap());
+    (child, places)
 }
 
 fn use_side(folder: &Path) {
     let project = Project::here(folder, None, None).unwrap();
     let built = project.build(&project.resolve("HEAD").unwrap(), false, &|_| ()).unwrap();
-    println!("\nfolder: {}", built.folder.unwrap().display());
+    let (folder, program) = (built.folder.unwrap(), built.program);
+    println!("\nfolder: {}\nprogram: {}", folder.display(), program.display());
     thread::sleep(Duration::from_mins(10));
 }
 
@@ -82,9 +96,10 @@ fn gates_that_run_at_once_have_a_folder_each_and_a_later_one_takes_the_first_aga
     let test = "processes::gates_that_run_at_once_have_a_folder_each_and_a_later_one_takes_the_first_again";
     let tiny = Tiny::new();
     let mut gates = [(); 2].map(|()| gate_that_uses(test, &tiny));
-    assert_ne!(gates[0].1, gates[1].1);
-    assert!(gates.iter().all(|(_, folder)| folder.join("Cargo.toml").is_file()));
-    let first = gates[0].1.clone();
+    let [(_, [first, first_program]), (_, [second, second_program])] = &gates;
+    assert!(first != second && first_program != second_program, "{gates:?}");
+    assert!([first, second].iter().all(|folder| folder.join("Cargo.toml").is_file()));
+    let first = first.clone();
     for (gate, _) in &mut gates {
         gate.kill().unwrap();
         gate.wait().unwrap();
@@ -102,7 +117,7 @@ fn sides_of_a_project_that_is_no_more_are_cleared_away_once_no_gate_uses_them() 
     let sides_of = |side: PathBuf| side.parent().unwrap().parent().unwrap().to_path_buf();
     let sides = |tiny: &Tiny| sides_of(tiny.build("HEAD").unwrap().folder.unwrap());
     let (gone, stays) = (Tiny::new(), Tiny::new());
-    let ((mut gate, of_gone), of_stays) = (gate_that_uses(test, &gone), sides(&stays));
+    let ((mut gate, [of_gone, _]), of_stays) = (gate_that_uses(test, &gone), sides(&stays));
     let of_gone = sides_of(of_gone);
     assert!(of_gone.is_dir() && of_stays.is_dir());
     drop(gone);
@@ -131,15 +146,36 @@ fn without_git_it_is_said_what_to_install() {
     }
     let (tiny, path) = (Tiny::new(), tempfile::tempdir().unwrap());
     for tool in ["cargo", "rustc"] {
-        let found =
-            Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().unwrap();
-        let found = String::from_utf8(found.stdout).unwrap();
-        std::os::unix::fs::symlink(found.trim(), path.path().join(tool)).unwrap();
+        std::os::unix::fs::symlink(installed(tool), path.path().join(tool)).unwrap();
     }
     let mut child = again("processes::without_git_it_is_said_what_to_install", &tiny.folder);
     let said = child.env("PATH", path.path()).output().unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
     assert!(said.contains("said: `git` was not found; install it"), "{said}");
+}
+
+#[test]
+fn where_git_fails_the_working_tree_is_not_taken_for_its_commit() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        let tree = Project::here(Path::new(&folder), None, None).unwrap().working_tree();
+        println!("\nsaid: {}", tree.map_or_else(|error| error.message, |tree| tree.about));
+        return;
+    }
+    let (tiny, place) = (Tiny::new(), tempfile::tempdir().unwrap());
+    tiny.says("two");
+    let path = format!("{}:{}", place.path().display(), env::var("PATH").unwrap());
+    let git = installed("git");
+    let is_missed = |step: &&str| {
+        let fails = format!("case \" $* \" in *' {step} '*) echo fatal: no >&2; exit 1;; esac");
+        script(&place.path().join("git"), &format!("{fails}\nexec {git} \"$@\""));
+        let test = "processes::where_git_fails_the_working_tree_is_not_taken_for_its_commit";
+        let output = again(test, &tiny.folder).env("PATH", &path).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        !said.contains("said: git cannot read the working tree: fatal: no")
+    };
+    let steps = ["ls-files", "add", "diff-files", "write-tree", "diff-tree", "commit-tree"];
+    let missed: Vec<_> = steps.into_iter().filter(is_missed).collect();
+    assert!(missed.is_empty(), "{missed:?}");
 }
 
 /// A process that builds a project whose build script hangs, and that script. `test` is the one that asks.

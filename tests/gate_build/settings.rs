@@ -1,10 +1,10 @@
 //! Settings of cargo, compilers and tool chains: each side has its own, and other settings are another program.
 
-use std::{env, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{env, fs, path::Path};
 
 use paceline::gate::source::Project;
 
-use super::{Tiny, again, said_by};
+use super::{Tiny, again, installed, said_by, script};
 
 #[test]
 fn flags_of_the_heads_own_settings_reach_the_head_alone() {
@@ -37,11 +37,10 @@ fn a_tool_chain_that_the_head_names_is_the_heads_alone() {
     let place = tempfile::tempdir().unwrap();
     let (cargo, noted) = (place.path().join("cargo"), place.path().join("noted"));
     let (real, file) = (env!("CARGO"), noted.display());
-    let script = format!(
-        "#!/bin/sh\ncase \" $* \" in *' bench '*) echo \"${{RUSTUP_TOOLCHAIN-none}} $(ls rust-toolchain.toml 2>&1)\" >>'{file}';; esac\nexec '{real}' \"$@\"\n"
+    let notes = format!(
+        "case \" $* \" in *' bench '*) echo \"${{RUSTUP_TOOLCHAIN-none}} $(ls rust-toolchain.toml 2>&1)\" >>'{file}';; esac\nexec '{real}' \"$@\""
     );
-    fs::write(&cargo, script).unwrap();
-    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    script(&cargo, &notes);
     let path = format!("{}:{}", place.path().display(), env::var("PATH").unwrap());
     let test = "settings::a_tool_chain_that_the_head_names_is_the_heads_alone";
     let mut child = again(test, &tiny.folder);
@@ -60,12 +59,12 @@ fn say_if_cached(folder: &Path) {
     println!("\ncached: {}", built.cached);
 }
 
-/// What a process of `test` says with this setting, which calls `say_if_cached`.
-fn is_cached(test: &str, tiny: &Tiny, setting: Option<(&str, &str)>) -> String {
-    let output = again(test, &tiny.folder).envs(setting).output().unwrap();
+/// What a process of `test` says with these settings, which calls `say_if_cached`.
+fn is_cached(test: &str, tiny: &Tiny, settings: &[(&str, &str)]) -> String {
+    let output = again(test, &tiny.folder).envs(settings.iter().copied()).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let cached = said.lines().find_map(|line| line.strip_prefix("cached: "));
-    cached.unwrap_or_else(|| panic!("{setting:?}: {said}")).to_owned()
+    cached.unwrap_or_else(|| panic!("{settings:?}: {said}")).to_owned()
 }
 
 #[test]
@@ -84,25 +83,33 @@ fn another_version_of_a_compiler_or_linker_is_another_program() {
     let place = tempfile::tempdir().unwrap();
     let at = |name: &str| place.path().join(name);
     let path = format!("{}:{}", place.path().display(), env::var("PATH").unwrap());
-    let tools = [("cc", "cc"), ("mold", "cc"), ("ours", "cc"), ("rustc", "rustc")];
-    for (tool, does) in tools {
-        let real = Command::new("sh").args(["-c", &format!("command -v {does}")]).output();
-        let real = String::from_utf8(real.unwrap().stdout).unwrap();
-        let version = at("version").with_extension(tool);
-        let script = format!(
-            "#!/bin/sh\ncase $1 in --version|+*) cat '{}';; *) exec {} \"$@\";; esac\n",
-            version.display(),
-            real.trim()
-        );
-        fs::write(at(tool), script).unwrap();
-        fs::set_permissions(at(tool), fs::Permissions::from_mode(0o755)).unwrap();
+    let chain = format!("+{chain}");
+    let asked = [
+        ("cc", "--version"),
+        ("cc", "-Wl,--version"),
+        ("mold", "--version"),
+        // As `CC` names it.
+        ("wrap", "--version"),
+        ("cargo", "-vV"),
+        ("ours", "--version"),
+        ("rustc", chain.as_str()),
+    ];
+    for (tool, _) in asked {
+        let real = installed(if ["cargo", "rustc"].contains(&tool) { tool } else { "cc" });
+        // It says what is in a file of this name, if there is one.
+        let says = at(&format!("{tool} "));
+        let says =
+            format!("says='{}'\"$1\"\n[ ! -f \"$says\" ] || exec cat \"$says\"", says.display());
+        script(&at(tool), &format!("{says}\nexec {real} \"$@\""));
     }
-    let cached = || is_cached(test, &tiny, Some(("PATH", &path)));
+    let cached = || is_cached(test, &tiny, &[("PATH", path.as_str()), ("CC", "wrap cc")]);
     assert_eq!([cached(), cached()], ["false", "true"]);
-    for (tool, _) in tools {
-        fs::write(at("version").with_extension(tool), "a new one").unwrap();
-        assert_eq!([cached(), cached()], ["false", "true"], "{tool}");
-    }
+    let is_missed = |(tool, option): &(&str, &str)| {
+        fs::write(at(&format!("{tool} {option}")), "a new one").unwrap();
+        [cached(), cached()] != ["false", "true"]
+    };
+    let missed: Vec<_> = asked.into_iter().filter(is_missed).collect();
+    assert!(missed.is_empty(), "{missed:?}");
 }
 
 #[test]
@@ -112,7 +119,7 @@ fn other_settings_of_compilers_are_another_program() {
     }
     let tiny = Tiny::new();
     let test = "settings::other_settings_of_compilers_are_another_program";
-    let cached = |setting: Option<(&str, &str)>| is_cached(test, &tiny, setting);
+    let cached = |setting: Option<(&str, &str)>| is_cached(test, &tiny, setting.as_slice());
     assert_eq!([cached(None), cached(None)], ["false", "true"]);
     for setting in [
         ("RUSTFLAGS", "--cfg other"),

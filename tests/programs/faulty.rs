@@ -1,6 +1,13 @@
 //! A program with cells that do what a gate must cope with, for `tests/gate.rs`.
 
-use std::{fs, hint::black_box, path::PathBuf, process::ExitCode, thread, time::Duration};
+use std::{
+    fs,
+    hint::black_box,
+    path::PathBuf,
+    process::{Child, Command, ExitCode},
+    thread,
+    time::Duration,
+};
 
 use paceline_core::job::compute;
 use paceline_gated::{CustomCell, Gated};
@@ -64,6 +71,13 @@ fn main() -> ExitCode {
         }
         || compute(black_box(7), 20_000)
     };
+    // So do processes that it has started.
+    let goes_on_beside = || {
+        let processes = 0..thread::available_parallelism().map_or(1, usize::from);
+        let start = |_| Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        let started: Vec<Child> = processes.map(start).collect();
+        move || compute(black_box(7 + started.len() as u64), 20_000)
+    };
     Gated::new()
         .cell(CustomCell::closure("same", work(20_000)).against(work(20_000)))
         .cell(CustomCell::closure("slower", work(20_000)).against(work(60_000)))
@@ -102,6 +116,7 @@ fn main() -> ExitCode {
                 .against(|| || thread::sleep(Duration::from_hours(1))),
         )
         .cell(CustomCell::closure("goes on", work(20_000)).against(goes_on))
+        .cell(CustomCell::closure("goes on beside", work(20_000)).against(goes_on_beside))
         .cell(CustomCell::command("command fails", ["true"]).against_command(["false"]))
         .cell(
             CustomCell::command("no command", ["true"])

@@ -126,9 +126,10 @@ impl Repository {
         Ok(cells.iter().map(|cell| (text(&cell["cell"]), text(&cell["presence"]))).collect())
     }
 
-    pub(crate) fn is_regressed(&self) {
+    pub(crate) fn is_regressed(&self) -> Gate {
         let (code, gate) = self.gate(&WIDE);
         assert_eq!((code, gate.verdict), (Some(4), Overall::Regressed), "{}", gate.summary);
         assert_eq!(gate.cells[0].verdict, Some(Verdict::Regressed));
+        gate
     }
 }

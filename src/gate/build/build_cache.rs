@@ -1,12 +1,15 @@
 //! The cache of built programs, each under a hash of its inputs.
 
 use std::{
+    collections::BTreeMap,
     env,
+    ffi::{OsStr, OsString},
     fmt::Write as _,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use serde::{Deserialize, Serialize};
@@ -53,7 +56,7 @@ const TOOLS: &[&str] =
     &["cc", "c++", "gcc", "clang", "ar", "ld", "ld.lld", "ld.gold", "mold", "wild"];
 
 /// Raised when the same content is built in a different way.
-const FORM: &str = "4";
+const FORM: &str = "5";
 
 /// The file beside a program.
 #[derive(Serialize, Deserialize)]
@@ -110,14 +113,15 @@ impl BuildCache {
     }
 }
 
-/// Returns the hash of all inputs of a program: the tree, the pinned dependencies, a lent lock file, the compilers and
-/// linkers, the target and its features, the settings of cargo and rustc, and whether it is the copy.
+/// Returns the hash of all inputs of a program: the tree, the pinned dependencies, the user's lock file if the tree has
+/// none, the compilers and linkers, the target and its features, the settings of cargo and rustc, and whether it is the
+/// copy.
 pub(super) fn key(
     layout: &Layout,
     checkout: &str,
     spot: &Spot,
     pins: &[Pin],
-    lent: Option<&[u8]>,
+    users_lock: Option<&[u8]>,
     copy: bool,
 ) -> Result<String, GateError> {
     let tree = layout.git().args(["rev-parse", &format!("{checkout}^{{tree}}")]);
@@ -140,7 +144,7 @@ pub(super) fn key(
         part(text.as_bytes());
     }
     part(rustc.out.join("\n").as_bytes());
-    part(lent.unwrap_or_default());
+    part(users_lock.unwrap_or_default());
     part(if copy { b"copy" } else { b"" });
     let mut pins = pins.to_vec();
     pins.sort();
@@ -198,11 +202,7 @@ fn versions(
         let words = value.split_whitespace().filter(|word| !word.starts_with('-'));
         words.map(str::to_owned).collect::<Vec<_>>()
     });
-    let said = |tool: &str, options: &[&str]| {
-        let mut command = Command::new(tool);
-        command.args(options).current_dir(&layout.workspace).stdin(Stdio::null());
-        command.output().map(|output| output.stdout).unwrap_or_default()
-    };
+    let said = |tool: &str, options: &[&str]| said(&layout.workspace, tool, options);
     let tools = TOOLS.iter().map(|tool| (*tool).to_owned()).chain(words);
     let mut all: Vec<Vec<u8>> = tools.map(|tool| said(&tool, &["--version"])).collect();
     all.push(said("cc", &["-Wl,--version"]));
@@ -216,6 +216,20 @@ fn versions(
     Ok(all)
 }
 
+/// Returns what a tool says of its version. It is asked once for all sides.
+fn said(folder: &Path, tool: &str, options: &[&str]) -> Vec<u8> {
+    static SAID: Mutex<BTreeMap<Vec<OsString>, Vec<u8>>> = Mutex::new(BTreeMap::new());
+    let words = [folder.as_os_str(), OsStr::new(tool)].into_iter();
+    let call = words.chain(options.iter().map(OsStr::new)).map(OsStr::to_owned).collect();
+    let mut all = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    let ask = || {
+        let mut command = Command::new(tool);
+        command.args(options).current_dir(folder).stdin(Stdio::null());
+        command.output().map(|output| output.stdout).unwrap_or_default()
+    };
+    all.entry(call).or_insert_with(ask).clone()
+}
+
 /// Returns the string that a line of TOML sets a key to.
 fn value_of(key: &str, line: &str) -> Option<String> {
     let value = line.trim().strip_prefix(key)?.trim_start().strip_prefix('=')?;
@@ -227,6 +241,11 @@ pub(super) fn hash_of(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     io::copy(&mut File::open(path)?, &mut hash)?;
     Ok(digits(hash))
+}
+
+/// Returns the hash of bytes.
+pub(super) fn hash_of_bytes(bytes: &[u8]) -> String {
+    digits(Sha256::new_with_prefix(bytes))
 }
 
 fn digits(hash: Sha256) -> String {
@@ -244,7 +263,7 @@ fn settings() -> Vec<(String, String)> {
                 .iter()
                 .any(|known| name == *known || (known.ends_with('_') && name.starts_with(known)))
     };
-    let of = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+    let of = |(name, value): (OsString, OsString)| {
         (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
     };
     let mut found: Vec<_> = env::vars_os().map(of).filter(|(name, _)| counts(name)).collect();

@@ -78,28 +78,17 @@ pub(super) fn set(
     }
 }
 
-/// Brings a side's own lock file up to date with the packages of the side, whose versions change with a release.
-///
-/// # Errors
-///
-/// Returns an error if cargo chose the version of another package: base and head may get different ones, at any time.
+/// Brings a side's lock file up to date with the packages of the side, whose versions change with a release, or creates
+/// it. Returns a package from elsewhere whose version cargo chose: at another time, it may choose another.
 pub(super) fn update_lock(
     layout: &Layout,
     (folder, root): (&Path, &Path),
-    who: &str,
-) -> Result<(), GateError> {
-    let Some(before) = Lock::read(root)? else { return Ok(()) };
+) -> Result<Option<String>, GateError> {
+    let before = Lock::read(root)?.unwrap_or_default();
     // It resolves as a build does, and shows one line. If it cannot, nor can the build, which says why.
     let cargo = layout.cargo(folder).args(["tree", "--quiet", "--depth", "0"]);
     cargo.args(["-p", &layout.package]).args(&layout.features).run()?;
-    let after = Lock::read(root)?;
-    match after.and_then(|after| after.chosen_since(&before)) {
-        None => Ok(()),
-        Some(package) => Err(GateError::usage(format!(
-            "{who} has a Cargo.lock that is out of date: it lacks {package}, a version that cargo chose just now; run \
-             `cargo check` and commit Cargo.lock, or name a revision that has it"
-        ))),
-    }
+    Ok(Lock::read(root)?.and_then(|after| after.chosen_since(&before)))
 }
 
 fn read_lock(folder: &Path) -> Result<Lock, GateError> {

@@ -1,6 +1,7 @@
 //! Locates a project, its repository and its target folder, and determines what of it is built.
 
 use std::{
+    collections::BTreeMap,
     env,
     ffi::OsStr,
     fs,
@@ -111,6 +112,13 @@ struct Package {
 #[derive(Deserialize)]
 struct Dependency {
     path: Option<PathBuf>,
+}
+
+/// The part of a manifest that replaces dependencies, by source and name.
+#[derive(Default, Deserialize)]
+struct Patched {
+    #[serde(default)]
+    patch: BTreeMap<String, BTreeMap<String, Dependency>>,
 }
 
 #[derive(Deserialize)]
@@ -287,7 +295,16 @@ fn metadata(folder: &Path) -> Result<Metadata, GateError> {
 impl Metadata {
     fn path_dependencies(&self) -> Vec<PathBuf> {
         let all = self.packages.iter().flat_map(|package| &package.dependencies);
-        all.filter_map(|dependency| dependency.path.clone()).collect()
+        all.filter_map(|dependency| dependency.path.clone()).chain(self.patches()).collect()
+    }
+
+    /// Returns the folders that `[patch]` names, which are in no list of dependencies.
+    fn patches(&self) -> Vec<PathBuf> {
+        let root = &self.workspace_root;
+        let text = fs::read_to_string(root.join("Cargo.toml")).unwrap_or_default();
+        let manifest: Patched = toml::from_str(&text).unwrap_or_default();
+        let all = manifest.patch.into_values().flat_map(BTreeMap::into_values);
+        all.filter_map(|dependency| Some(root.join(dependency.path?))).collect()
     }
 
     /// Returns the named package, otherwise the package of the folder, otherwise the only one.

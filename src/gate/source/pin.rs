@@ -65,7 +65,7 @@ fn whole(version: &str) -> bool {
 }
 
 /// The contents of a lock file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(in crate::gate) struct Lock {
     #[serde(default)]
     package: Vec<Locked>,

@@ -40,8 +40,9 @@ impl Snapshot {
         }
         index.succeeded(add.run()?)?;
         index.check_submodules()?;
-        let tree = index.succeeded(index.git().args(["write-tree"]).run()?)?;
-        let changed = index.git().args(["diff-tree", "-r", "--name-only", head, &tree]).run()?.out;
+        let tree = index.succeeded(index.git().args(["write-tree"]).run()?)?.concat();
+        let compare = index.git().args(["diff-tree", "-r", "--name-only", head, &tree]);
+        let changed = index.succeeded(compare.run()?)?;
         let about = describe(layout, head)?;
         let commit = head.to_owned();
         let Some(first) = changed.first() else {
@@ -61,7 +62,7 @@ impl Snapshot {
         }
         let message = "The working tree, as paceline gate found it";
         let git = git.args(["commit-tree", &tree, "-p", head, "-m", message]);
-        let checkout = index.succeeded(git.run()?)?;
+        let checkout = index.succeeded(git.run()?)?.concat();
         let about =
             format!("the working tree, which is {about} and changes not committed to {files}");
         Ok(Snapshot { checkout, commit, uncommitted: true, about })
@@ -112,7 +113,7 @@ impl<'l> Index<'l> {
     /// Clears the marks by which git takes files for unchanged without a look at them: what is in the folder is measured.
     /// Files that a sparse checkout leaves out stay as they are committed.
     fn look_at_all(&self) -> Result<(), GateError> {
-        let listed = self.git().args(["ls-files", "-v", "-z"]).run()?.out.join("\n");
+        let listed = self.succeeded(self.git().args(["ls-files", "-v", "-z"]).run()?)?.join("\n");
         let files = || listed.split('\0').filter_map(|entry| entry.split_once(' '));
         let assumed = files().filter(|(tag, _)| tag.starts_with(char::is_lowercase));
         let is_here = |file: &str| self.repository.join(file).symlink_metadata().is_ok();
@@ -145,7 +146,7 @@ impl<'l> Index<'l> {
     /// after all else is in the index.
     fn check_submodules(&self) -> Result<(), GateError> {
         let git = self.git().args(["-c", "core.quotePath=false", "diff-files", "--raw"]);
-        let changed = git.args(["--ignore-submodules=untracked"]).run()?.out;
+        let changed = self.succeeded(git.args(["--ignore-submodules=untracked"]).run()?)?;
         let mut lines = changed.iter().filter_map(|line| line.strip_prefix(":160000 160000 "));
         match lines.find_map(|line| line.split_once('\t')) {
             None => Ok(()),
@@ -156,9 +157,10 @@ impl<'l> Index<'l> {
         }
     }
 
-    fn succeeded(&self, said: ToolOutput) -> Result<String, GateError> {
+    /// Returns the lines that git printed. If it failed, they would hide changes.
+    fn succeeded(&self, said: ToolOutput) -> Result<Vec<String>, GateError> {
         if said.ok {
-            return Ok(said.out.into_iter().next().unwrap_or_default());
+            return Ok(said.out);
         }
         let message = format!("git cannot read the working tree: {}", said.reason());
         Err(GateError::of_tool(&said.err, self.repository, GateError::internal(message)))
