@@ -71,6 +71,10 @@ impl fmt::Display for Url {
 }
 
 fn read(text: &str, scheme: &str, plan: &[IpAddr]) -> Result<Url, String> {
+    // Before any sentence that repeats the URL: it may have a password.
+    if text[scheme.len() + "://".len()..].split(['/', '?', '#']).next().is_some_and(|of| of.contains('@')) {
+        return Err("the URL has a user before its host, and load does not log in: leave out what is before the @".into());
+    }
     if scheme.eq_ignore_ascii_case("https") {
         return Err(format!("{text} needs TLS, which load does not support: give an http:// URL"));
     }
@@ -87,9 +91,6 @@ fn read(text: &str, scheme: &str, plan: &[IpAddr]) -> Result<Url, String> {
     let uri: Uri =
         text.parse().map_err(|error: http::uri::InvalidUri| wrong(&error.to_string()))?;
     let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
-    if authority.as_str().contains('@') {
-        return Err("the URL has a user before its host, and load does not log in: leave out what is before the @".into());
-    }
     let host = authority.host();
     let port = match authority.as_str()[host.len()..].strip_prefix(':') {
         None | Some("") => PORT,
@@ -221,6 +222,8 @@ mod tests {
             ("http://?x", "not a URL"),
             ("http://:80/", "not a"),
             ("http://me:secret@127.0.0.1/", "does not log in"),
+            ("https://me:secret@127.0.0.1/", "does not log in"),
+            ("http://me:secret@127.0.0.1:x/a b", "does not log in"),
             ("http://127.0.0.1:x/", "not a URL"),
             ("http://127.0.0.1:0/", "port"),
             ("http://127.0.0.1:65536/", "port"),

@@ -202,6 +202,9 @@ pub fn mostly_late(
     latencies.iter().filter(is_late).map(|(name, _)| *name).collect()
 }
 
+/// The meaning of the mark of a rate that is only the least that a server keeps.
+pub(crate) const LEAST: &str = "≥: the server may keep a higher rate; none was tried, or the generator was late or saturated at the next";
+
 /// The meaning of the mark of a latency that is mostly the generator's lateness.
 pub(crate) const MOSTLY_LATE: &str = "?: over half of it is the generator's own lateness";
 
@@ -321,10 +324,11 @@ pub struct Knee {
 }
 
 impl Knee {
-    /// Returns whether the rate is only the least that the server keeps: at the next higher one, the generator gave way.
+    /// Returns whether the rate is only the least that the server keeps: no higher one was tried, or the generator gave
+    /// way at the next.
     #[must_use]
     pub fn is_least(&self) -> bool {
-        self.gave_way.as_deref().is_some_and(is_the_generators)
+        self.gave_way.as_deref().is_none_or(is_the_generators)
     }
 }
 

@@ -225,6 +225,49 @@ fn a_latency_that_is_mostly_the_generators_lateness_is_marked_or_left_out() {
     assert_eq!(tried.split("</table>").next().unwrap().matches("<td>?").count(), 2);
 }
 
+#[test]
+fn a_rate_that_is_only_the_least_that_a_server_keeps_is_marked_wherever_it_is_shown() {
+    let shown = |gave_way: Option<&str>| {
+        let mut record = loaded();
+        let load = record.cells[0].load.as_mut().unwrap();
+        let step = |share: f64, gave_way: Option<&str>| KneeStep {
+            rate: load.rate.unwrap() * share,
+            latency_ns_p99: Some(5e6),
+            mostly_late: false,
+            gave_way: gave_way.map(str::to_owned),
+        };
+        let steps = vec![step(0.5, None), step(1.0, None), step(1.05, gave_way)];
+        let steps = steps.into_iter().take(if gave_way.is_some() { 3 } else { 2 }).collect();
+        let gave_way = gave_way.map(str::to_owned);
+        load.knee = Some(Knee { limit_ns: 9_000_000, steps, gave_way });
+        let csv = Export::Csv.render(&record);
+        let mut csv = csv::Reader::from_reader(csv.as_bytes());
+        let place = csv.headers().unwrap().iter().position(|name| name == "knee_is_least");
+        let least = csv.records().next().unwrap().unwrap()[place.unwrap()].to_owned();
+        let html = page(&Sources { records: &[record.clone()], ..Sources::default() });
+        let table = load_table(&record.cells, Extent::Short);
+        ([table, Export::Markdown.render(&record), html], least)
+    };
+    for gave_way in [Some("generator late: 9 of 100 starts were over 1 ms late"), None] {
+        let ([table, markdown, html], least) = shown(gave_way);
+        assert_eq!(least, "yes");
+        // Beside the figure, and with its meaning.
+        let words = table.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in [" ≥3.00k ", "≥: the server may keep a higher", "up to at least 3.00k"] {
+            assert!(words.contains(part), "{part}: {table}");
+        }
+        assert!(markdown.contains("| ≥3.00k |"), "{markdown}");
+        assert!(markdown.contains("≥&#58; the server may keep a higher"), "{markdown}");
+        // In the table over connections and in that of all cells, each with the meaning; and in the chart.
+        assert_eq!(html.matches(">≥3.00k").count(), 2, "{html}");
+        assert!(html.matches("(≥: the server may keep a higher").count() >= 3, "{html}");
+        assert!(html.contains(": at least 3.00k per second"), "{html}");
+    }
+    let (texts, least) = shown(Some("the 99th percentile is 50.00 ms"));
+    assert_eq!(least, "no");
+    assert!(texts.iter().all(|text| !text.contains('≥')), "{texts:?}");
+}
+
 /// The names in conditions, of columns and of exports are where users look for them.
 #[test]
 fn the_documentation_has_every_metric_with_its_column() {

@@ -147,6 +147,19 @@ fn an_interval_is_told_while_the_load_goes_on() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn ctrl_c_ends_a_load_in_its_warm_up() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let url = url(0, 0);
+    let load = ["load", &*url, "--rate", "20", "--warm-up", "10m", "--duration", "10m"];
+    let mut parent = paceline(folder.path(), load).spawn().unwrap();
+    program::child_that(&mut parent, "__load").unwrap();
+    signal(parent.id(), Signal::INT);
+    assert_eq!(parent.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn intervals_that_cannot_be_printed_end_the_load_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let url = url(0, 0);
