@@ -75,10 +75,10 @@ impl Condition {
         Ok(Condition { text: text.into(), metric, operator, bound })
     }
 
-    /// Returns whether it is about errors, which must then be counted.
+    /// Returns the limit on errors that it states, if it is about errors: they must then be counted.
     #[must_use]
-    pub fn is_about_errors(&self) -> bool {
-        is_errors(self.metric)
+    pub fn max_errors(&self) -> Option<MaxErrors> {
+        is_errors(self.metric).then_some(MaxErrors(self.bound))
     }
 
     /// Returns a sentence if the condition is true of the cell. It also counts as true if the metric was not measured: the
