@@ -127,14 +127,23 @@ fn number(port: &str) -> Option<u16> {
 
 /// Returns the addresses of a host. Only `localhost` and names below it are resolved, so that no name server is asked.
 fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    if let Some(inner) = host.strip_prefix('[') {
+    let ip = if let Some(inner) = host.strip_prefix('[') {
         let ip = inner.strip_suffix(']').and_then(|ip| ip.parse::<Ipv6Addr>().ok());
         let ip =
             ip.ok_or_else(|| format!("{host} is not an IPv6 address: give one such as [::1]"))?;
-        return Ok(vec![SocketAddr::new(ip.into(), port)]);
-    }
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
+        Some(ip.into())
+    } else {
+        host.parse::<IpAddr>().ok()
+    };
+    match ip {
+        // What servers print that listen on all addresses.
+        Some(ip) if ip.is_unspecified() => {
+            return Err(format!(
+                "{host} is no address to connect to: give localhost, 127.0.0.1 or [::1]"
+            ));
+        }
+        Some(ip) => return Ok(vec![SocketAddr::new(ip, port)]),
+        None => {}
     }
     let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     if name != "localhost" && !name.ends_with(".localhost") {
@@ -216,6 +225,8 @@ mod tests {
             ("http://example.com/", "not a loopback address"),
             ("http://notlocalhost/", "not a loopback address"),
             ("http://192.0.2.1:80/", "not a loopback address"),
+            ("http://0.0.0.0:8000/", "give localhost, 127.0.0.1 or [::1]"),
+            ("http://[::]:8000/", "give localhost, 127.0.0.1 or [::1]"),
             ("http://[2001:db8::1]:80/", "not a loopback address"),
             ("http://", "not a URL"),
             ("http:///path", "not a URL"),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Against, Estimate, Node, State};
-use crate::output::{long, long_ns, noun};
+use crate::output::{fine_percent, long, long_ns, noun};
 use paceline_core::{
     generator::{Arrivals, Interval, is_the_generators},
     histogram::Distribution,
@@ -175,6 +175,16 @@ pub struct AtShare {
     /// The latencies among `p50`, `p99` and `max` of which over half is the generator's own lateness.
     #[serde(default)]
     pub mostly_late: Vec<String>,
+    /// The share of requests that were errors, if errors were counted. They have no latency.
+    pub error_share: Option<f64>,
+}
+
+impl AtShare {
+    /// Returns "2.00 % of requests were errors"; `None` if none was.
+    pub fn errors(&self) -> Option<String> {
+        let share = self.error_share.filter(|share| *share > 0.0)?;
+        Some(format!("{} of requests were errors", fine_percent(share)))
+    }
 }
 
 /// Returns the latencies that tables show, by the names of their columns.

@@ -173,6 +173,7 @@ fn a_latency_that_is_mostly_the_generators_lateness_is_marked_or_left_out() {
     load.by_url = courses::urls("/orders").into();
     let mut late = courses::at_share(0.5, load);
     late.mostly_late = vec!["p99".into()];
+    late.error_share = Some(0.025);
     load.at_shares = vec![late];
     load.intervals = vec![vec![Interval {
         lasts_ns: 1_000_000_000,
@@ -190,14 +191,15 @@ fn a_latency_that_is_mostly_the_generators_lateness_is_marked_or_left_out() {
     // The longest latency of one URL may be of a request that started on time.
     assert_eq!(marks("GET /items"), 2, "{table}");
     let words = table.split_whitespace().collect::<Vec<_>>().join(" ");
-    for part in [said, "p99 ?6.50 ms (6.30 ms to 6.63 ms), max 31.0 ms; ?: over half of it is"] {
+    let share = "p99 ?6.50 ms (6.30 ms to 6.63 ms), max 31.0 ms; ?: over half of it is";
+    for part in [said, share, "own lateness; 2.50 % of requests were errors"] {
         assert!(words.contains(part), "{part}: {table}");
     }
     let text = |export: Export| export.render(&record);
     let markdown = text(Export::Markdown);
     assert!(markdown.contains(said) && markdown.matches("&#63;").count() > 5, "{markdown}");
     let csv = text(Export::Csv);
-    for names in ["p50 p90 p99 p99.9 max", ",p99,", "\"p50,p99 "] {
+    for names in ["p50 p90 p99 p99.9 max", ",p99,0.025,", "\"p50,p99 "] {
         assert!(csv.contains(names), "{names}: {csv}");
     }
     for export in [Export::Bmf, Export::ActionSmaller, Export::Otava] {
@@ -222,7 +224,9 @@ fn a_latency_that_is_mostly_the_generators_lateness_is_marked_or_left_out() {
     record.cells[0].load.as_mut().unwrap().knee = Some(knee);
     let tried = html(&record);
     let tried = tried.split("Every rate that was tried</caption>").nth(1).unwrap();
-    assert_eq!(tried.split("</table>").next().unwrap().matches("<td>?").count(), 2);
+    let tried = tried.split("</table>").next().unwrap();
+    assert_eq!(tried.matches("<td>?").count(), 2);
+    assert!(tried.contains("2.50 % of requests were errors"), "{tried}");
 }
 
 #[test]

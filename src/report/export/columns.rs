@@ -203,6 +203,7 @@ impl Columns {
         self.all("shares_latency_ns_max", &each(&|one| Some(one.latency_ns_max? as f64)));
         let late: Vec<String> = all.iter().map(|one| listed(&one.mostly_late)).collect();
         self.all("shares_latency_mostly_late", &late);
+        self.all("shares_error_share", &each(&|one| one.error_share));
     }
 
     fn text(&mut self, name: &str, text: Option<&str>) {

@@ -112,7 +112,7 @@ fn at_share(at: &AtShare, loaded: &mut Loaded, table: &mut Table) {
         rate(at.rate).into(),
         at.latency_ns_p99.map_or_else(Data::default, |p99| marked(p99, is_late)),
         if kept { "yes" } else { "no" }.into(),
-        reason(at.reason.as_deref()).into(),
+        reason(at.reason.clone().or_else(|| at.errors()).as_deref()).into(),
     ]);
     let p99 = at.latency_ns_p99.filter(|_| kept && !is_late);
     loaded.points.extend(p99.map(|p99| (at.rate, p99)));
