@@ -56,19 +56,21 @@ impl Driver<'_> {
         if connection.down {
             return Ok(());
         }
-        if !connection.open {
-            return match connection.connected(self.order.options.token.as_deref()) {
-                Ok(false) => Ok(()),
-                Ok(true) => self.opened(index),
-                Err(error) => self.unconnected(index, &error),
-            };
-        }
-        let request = &self.requests[connection.request].bytes[connection.address];
-        if connection.busy && connection.written < request.len() {
-            self.write(index)?;
-            if !self.connections[index].open {
-                return Ok(()); // It was lost, and the event with it.
+        if connection.open {
+            let request = &self.requests[connection.request].bytes[connection.address];
+            if connection.busy && connection.written < request.len() {
+                self.write(index)?;
             }
+        } else {
+            // A server may send something at once, and end the connection: there is no other event then.
+            match connection.connected(self.order.options.token.as_deref()) {
+                Ok(false) => return Ok(()),
+                Ok(true) => self.opened(index)?,
+                Err(error) => return self.unconnected(index, &error),
+            }
+        }
+        if !self.connections[index].open {
+            return Ok(()); // It was lost, and the event with it.
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             self.read(index, event.is_read_closed(), None)?;
@@ -126,7 +128,10 @@ impl Driver<'_> {
                 // A read that did not fill the buffer emptied the socket: later bytes cause a new event.
                 Ok(Step::More) if read < self.buffer.len() && !ends => return Ok(()),
                 Ok(Step::More) => {}
-                Err(failure) => return self.wrong(index, &failure),
+                Err(failure) => {
+                    let reusable = failure.reusable && !ends;
+                    return self.wrong(index, &Failure { reusable, ..failure });
+                }
             }
         }
     }
