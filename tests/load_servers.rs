@@ -276,7 +276,7 @@ fn connections_that_end_while_they_are_idle_cost_no_cpu() {
     assert!(loaded.reconnects >= 6 && loaded.generator_cpu_share < 0.5, "{loaded:?}");
 }
 
-/// RFC 9112, section 9.6. The server may ignore the field, or close so late that the next request is lost.
+/// <https://github.com/giltene/wrk2/issues/5>, and RFC 9112, section 9.6: the server may ignore the field, or close so late that the next request is lost.
 #[test]
 fn nothing_is_sent_on_a_connection_after_a_request_that_closes_it() {
     let answers = AtomicU64::new(0);
@@ -295,13 +295,16 @@ fn nothing_is_sent_on_a_connection_after_a_request_that_closes_it() {
     assert!(loaded.reconnects + 3 >= sent, "{loaded:?}");
 }
 
-/// A server without room for a connection would be asked again as fast as this process can.
+/// <https://github.com/wg/wrk/issues/509>: a server without room for a connection would be asked again as fast as this process can.
 #[test]
 fn a_connection_that_is_closed_unused_is_opened_again_only_for_a_request() {
     static ACCEPTED: AtomicU64 = AtomicU64::new(0);
-    let full = server(|mut client| {
-        if ACCEPTED.fetch_add(1, Relaxed) == 0 { client.answer(1_000) } else { None }
-    });
+    let full =
+        server(
+            |mut client| {
+                if ACCEPTED.fetch_add(1, Relaxed) == 0 { client.answer(1_000) } else { None }
+            },
+        );
     let loaded = load_with(Options { counts_errors: true, ..Options::default() }, full, 20.0);
     assert!(loaded.completed > 0 && loaded.failed() > 0, "{loaded:?}");
     // Of 9 requests 6 fail, each of which opens a connection before and after.

@@ -72,7 +72,11 @@ impl fmt::Display for Url {
 
 fn read(text: &str, scheme: &str, plan: &[IpAddr]) -> Result<Url, String> {
     // Before any sentence that repeats the URL: it may have a password.
-    if text[scheme.len() + "://".len()..].split(['/', '?', '#']).next().is_some_and(|of| of.contains('@')) {
+    if text[scheme.len() + "://".len()..]
+        .split(['/', '?', '#'])
+        .next()
+        .is_some_and(|of| of.contains('@'))
+    {
         return Err("the URL has a user before its host, and load does not log in: leave out what is before the @".into());
     }
     if scheme.eq_ignore_ascii_case("https") {

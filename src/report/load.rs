@@ -118,9 +118,7 @@ fn row(cell: &Cell, metrics: &[&Metric], marks: &[&str]) -> Option<Vec<String>> 
 }
 
 /// Returns what the mark of the least rate means, if one of `cells` has it.
-pub(super) fn least_legend<'c>(
-    cells: impl IntoIterator<Item = &'c Cell>,
-) -> Option<&'static str> {
+pub(super) fn least_legend<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> Option<&'static str> {
     cells.into_iter().any(|cell| !cell.least_mark().is_empty()).then_some(LEAST)
 }
 

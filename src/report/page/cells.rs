@@ -23,7 +23,10 @@ pub(super) fn all(run: &Run, cells: &[&Cell]) -> Table {
         String::new()
     };
     let mut table = Table::new(
-        format!("Every cell, and the command that measures it again{late}{}", least_note(cells.iter().copied())),
+        format!(
+            "Every cell, and the command that measures it again{late}{}",
+            least_note(cells.iter().copied())
+        ),
         "workload | model | scale | state | jobs per second | p99 latency | CPU per job | memory added | command",
     );
     for cell in cells {

@@ -90,12 +90,7 @@ impl Driver<'_> {
     }
 
     /// Reads what has arrived. `ends` says that the end of the stream follows. `broken` is why no more can be written.
-    fn read(
-        &mut self,
-        index: usize,
-        ends: bool,
-        broken: Option<&io::Error>,
-    ) -> Result<(), Fault> {
+    fn read(&mut self, index: usize, ends: bool, broken: Option<&io::Error>) -> Result<(), Fault> {
         loop {
             let connection = &mut self.connections[index];
             let read = match connection.stream.read(&mut self.buffer) {
