@@ -36,7 +36,7 @@ pub use read::{read, read_cells, read_claims, read_gate, read_gate_trials};
 pub use selftest::{Equal, Planted, SelfTest, Share};
 pub(crate) use {
     files::write_whole,
-    load::{MOSTLY_LATE, by_column, late_mark, roles},
+    load::{LEAST, MOSTLY_LATE, by_column, late_mark, roles},
     ranking::logarithms,
 };
 

@@ -12,7 +12,7 @@ use std::{
     process::{Child, Output},
     sync::Mutex,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use listener::{alone, each_connection_at};
@@ -243,25 +243,29 @@ fn the_knee_is_between_a_rate_that_holds_and_one_that_gives_way() {
     assert!(cells[0].latency.as_ref().unwrap().ns_p50 <= 60_000_000);
 }
 
+const BUSY: &str = "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n";
+
+/// The URL of a server that sheds load above 160 requests per second, and serves 40 at once, so that a busy machine does
+/// not look like a higher rate.
+fn shedding() -> String {
+    const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    let bucket = Mutex::new((40.0, Instant::now()));
+    let sheds = move |_: &str| {
+        let mut bucket = bucket.lock().unwrap();
+        let (left, at) = *bucket;
+        let now = Instant::now();
+        let left = f64::min(40.0, left + (now - at).as_secs_f64() * 160.0);
+        let serves = left >= 1.0;
+        *bucket = (if serves { left - 1.0 } else { left }, now);
+        (if serves { FINE } else { BUSY }).to_owned()
+    };
+    format!("http://{}/", listening("127.0.0.1:0", sheds))
+}
+
 #[test]
 fn the_knee_of_a_server_that_sheds_load_is_found_above_the_first_rate_that_holds() {
-    const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-    const BUSY: &str = "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n";
-    // 160 per second and a few at once, so that a busy machine does not look like a higher rate.
-    let bucket = || Mutex::new((40.0, std::time::Instant::now()));
-    let sheds = |bucket: Mutex<(f64, std::time::Instant)>| {
-        move |_: &str| {
-            let mut bucket = bucket.lock().unwrap();
-            let (left, at) = *bucket;
-            let now = std::time::Instant::now();
-            let left = f64::min(40.0, left + (now - at).as_secs_f64() * 160.0);
-            let serves = left >= 1.0;
-            *bucket = (if serves { left - 1.0 } else { left }, now);
-            (if serves { FINE } else { BUSY }).to_owned()
-        }
-    };
     let knee = ["--p99-limit", "1s", "--arrivals", "uniform", "--duration", "2s"];
-    let url = format!("http://{}/", listening("127.0.0.1:0", sheds(bucket())));
+    let url = shedding();
     let Some((found, code)) = calm(&[&[&*url][..], &knee, &["--rate", "50"]].concat()) else {
         return;
     };

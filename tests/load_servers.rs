@@ -15,7 +15,7 @@ use std::{
 
 use listener::{each_connection, order, request};
 use paceline_core::{
-    generator::{Arrivals, Drive, Loaded, Order, Request},
+    generator::{Arrivals, Drive, Loaded, Options, Order, Request},
     process::{HostError, Program},
 };
 use rustix::net::sockopt::set_socket_linger;
@@ -78,8 +78,17 @@ fn once(text: &'static [u8]) -> SocketAddr {
 
 fn load(address: SocketAddr, drive: Drive, body: Option<&str>) -> Result<Loaded, HostError> {
     let requests = vec![Request::get("/", body.map(str::to_owned))];
-    let order = Order { requests, ..order(address, drive, 3, [50, 400, 2_000]) };
-    Program::at(env!("CARGO_BIN_EXE_paceline")).load(&order, Duration::from_secs(20))
+    run(&Order { requests, ..order(address, drive, 3, [50, 400, 2_000]) })
+}
+
+/// The load of an open loop, which must come out.
+fn load_with(options: Options, address: SocketAddr, rate: f64) -> Loaded {
+    let drive = Drive::Open { rate, arrivals: Arrivals::Uniform };
+    run(&Order { options, ..order(address, drive, 3, [50, 400, 2_000]) }).unwrap()
+}
+
+fn run(order: &Order) -> Result<Loaded, HostError> {
+    Program::at(env!("CARGO_BIN_EXE_paceline")).load(order, Duration::from_secs(20))
 }
 
 /// Reconnects that are expected: none, or at least one for so many answers.
@@ -265,6 +274,42 @@ fn connections_that_end_while_they_are_idle_cost_no_cpu() {
     let loaded = (0..10).find_map(attempt).unwrap();
     assert_eq!((loaded.completed, loaded.unfinished), (4, 0), "{loaded:?}");
     assert!(loaded.reconnects >= 6 && loaded.generator_cpu_share < 0.5, "{loaded:?}");
+}
+
+/// <https://github.com/giltene/wrk2/issues/5>, and RFC 9112, section 9.6: the server may ignore the field, or close so late that the next request is lost.
+#[test]
+fn nothing_is_sent_on_a_connection_after_a_request_that_closes_it() {
+    let answers = AtomicU64::new(0);
+    let deaf = server(move |mut client| {
+        loop {
+            client.request()?;
+            let right = answers.fetch_add(1, Relaxed) % 2 == 0;
+            client.say(if right { OK } else { b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n" })?;
+        }
+    });
+    let headers = vec![("connection".to_owned(), "x, Close".to_owned())];
+    let options = Options { headers, counts_errors: true, ..Options::default() };
+    let loaded = load_with(options, deaf, 200.0);
+    let sent = loaded.completed + loaded.failed();
+    assert!(loaded.completed > 30 && loaded.failed() > 30, "{loaded:?}");
+    assert!(loaded.reconnects + 3 >= sent, "{loaded:?}");
+}
+
+/// <https://github.com/wg/wrk/issues/509>: a server without room for a connection would be asked again as fast as this process can.
+#[test]
+fn a_connection_that_is_closed_unused_is_opened_again_only_for_a_request() {
+    static ACCEPTED: AtomicU64 = AtomicU64::new(0);
+    let full =
+        server(
+            |mut client| {
+                if ACCEPTED.fetch_add(1, Relaxed) == 0 { client.answer(1_000) } else { None }
+            },
+        );
+    let loaded = load_with(Options { counts_errors: true, ..Options::default() }, full, 20.0);
+    assert!(loaded.completed > 0 && loaded.failed() > 0, "{loaded:?}");
+    // Of 9 requests 6 fail, each of which opens a connection before and after.
+    let accepted = ACCEPTED.load(Relaxed);
+    assert!(accepted < 30, "{accepted} connections: {loaded:?}");
 }
 
 /// <https://github.com/wg/wrk/issues/287>: the generator waited, and nobody knew for what.

@@ -59,7 +59,8 @@ pub(super) struct LoadArguments {
     #[arg(long, value_name = "SHARE|N", allow_negative_numbers = true, value_parser = MaxErrors::parse)]
     max_errors: Option<MaxErrors>,
     /// Exit with 7 if this is true of a row of the table, such as 'p99>20ms', 'errors>0.1%' or 'rate<9900'; may be
-    /// repeated. A metric that was not measured counts as true. A condition on errors implies --max-errors 100%.
+    /// repeated. A metric that was not measured counts as true. A condition on errors implies --max-errors 100%;
+    /// with --p99-limit, its own bound.
     #[arg(long, value_name = "CONDITION", value_parser = Condition::parse)]
     fail_if: Vec<Condition>,
     /// Open loop: the rate at which requests start, per second, whether or not earlier ones have been answered.
@@ -228,7 +229,9 @@ impl LoadArguments {
             request_options,
             timeout: self.timeout,
             max_errors: self.max_errors.or_else(|| {
-                self.fail_if.iter().any(Condition::is_about_errors).then_some(MaxErrors::ALL)
+                let stated = self.fail_if.iter().find_map(Condition::max_errors)?;
+                // A search for the knee would else keep rates at which most requests are refused, and fast.
+                Some(if self.p99_limit.is_some() { stated } else { MaxErrors::ALL })
             }),
             drive,
             generators: self.generators,

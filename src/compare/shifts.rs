@@ -158,12 +158,17 @@ mod tests {
         let [base, head] = of(Loop::Open);
         assert_eq!(found(&base, &head), [(Metric::P99, -0.5)]);
         // The highest rate within a limit is the result of a search, and its latency that of this rate.
-        let knee = || Some(Knee { limit_ns: 9_000_000, steps: vec![], gave_way: None });
-        let [base, head] = of(Loop::Open).map(|mut cell| {
-            cell.load.as_mut().unwrap().knee = knee();
-            cell
-        });
+        let at_knee = |gave_way: &str| {
+            let knee = Knee { limit_ns: 9_000_000, steps: vec![], gave_way: Some(gave_way.into()) };
+            of(Loop::Open).map(|mut cell| {
+                cell.load.as_mut().unwrap().knee = Some(knee.clone());
+                cell
+            })
+        };
+        let [base, head] = at_knee("status 503");
         assert_eq!(found(&base, &head), [(Metric::Requests, 0.5)]);
+        let [_, least] = at_knee("generator saturated: it used 99 % of a CPU");
+        assert_eq!(found(&base, &least), []);
     }
 
     #[test]

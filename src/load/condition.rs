@@ -75,10 +75,10 @@ impl Condition {
         Ok(Condition { text: text.into(), metric, operator, bound })
     }
 
-    /// Returns whether it is about errors, which must then be counted.
+    /// Returns the limit on errors that it states, if it is about errors: they must then be counted.
     #[must_use]
-    pub fn is_about_errors(&self) -> bool {
-        is_errors(self.metric)
+    pub fn max_errors(&self) -> Option<MaxErrors> {
+        is_errors(self.metric).then_some(MaxErrors(self.bound))
     }
 
     /// Returns a sentence if the condition is true of the cell. It also counts as true if the metric was not measured: the
@@ -106,8 +106,13 @@ impl Condition {
             "<" => value < bound,
             _ => value <= bound,
         };
-        // Lateness only adds to a latency: what is below a bound with it is below without it.
         let is_upper = self.operator.starts_with('>');
+        // The server may keep more: what is above a bound stays above it.
+        if is_broken != is_upper && metric.name == "req/s" && !cell.least_mark().is_empty() {
+            let least = self.written(value);
+            return Some(format!("{place} was not measured: at least {least}, perhaps more"));
+        }
+        // Lateness only adds to a latency: what is below a bound with it is below without it.
         if is_broken == is_upper && cell.latencies_of_the_generator().contains(&metric.name) {
             let value = self.written(value);
             return Some(format!(
@@ -257,7 +262,7 @@ pub(super) fn too_many_errors(loaded: &Loaded, limit: Option<MaxErrors>) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Estimate, Loop, State};
+    use crate::record::{Estimate, Knee, Loop, State};
     use paceline_core::{histogram::Histogram, perform::Placement};
 
     /// Returns a cell with 990 right answers of 20 ms, and 10 errors.
@@ -340,6 +345,23 @@ mod tests {
         // With the generator's lateness it is below the bound, so without it too.
         assert_eq!([late(10_100_000, "p50>21ms"), late(10_100_000, "rate<9900")], ["", ""]);
         assert_eq!(late(10_100_000, "p50<21ms"), "p50<21ms: p50 of tokio is 20 ms");
+    }
+
+    #[test]
+    fn a_rate_that_is_only_the_least_is_below_no_bound() {
+        let knee = |why: &str, text: &str| {
+            let mut cell = cell();
+            let knee = Knee { limit_ns: 1, steps: vec![], gave_way: Some(why.into()) };
+            cell.load.as_mut().unwrap().knee = Some(knee);
+            Condition::parse(text).unwrap().violation(&cell).unwrap_or_default()
+        };
+        assert!(knee("status 503", "rate<9901").ends_with("tokio is 9900 per second"));
+        let least = |text: &str| knee("generator late: 9 of 100 starts", text);
+        for text in ["rate<9901", "rate>9900"] {
+            assert!(least(text).contains("was not measured: at least 9900 per"), "{}", least(text));
+        }
+        assert_eq!(least("rate<9900"), "");
+        assert!(least("rate>9899").ends_with("tokio is 9900 per second"));
     }
 
     #[test]

@@ -104,6 +104,8 @@ pub fn read_body(path: &Path) -> Result<Vec<u8>, String> {
 
 fn parse(text: &str) -> Result<Vec<Line>, String> {
     let mut list: Vec<Line> = Vec::new();
+    // Editors on Windows put a byte order mark first.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -175,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_line_is_a_url_with_a_weight_and_a_method_in_any_order() {
-        let text = "# three\n\n3 http://localhost:81/a\r\n  http://localhost:81/b?c=1  \n\
+        let text = "\u{feff}# three\n\n3 http://localhost:81/a\r\n  http://localhost:81/b?c=1  \n\
                     GET http://localhost:81/c\n2 http://localhost:81/d POST\nPUT\t4 http://localhost:81/\n";
         let found = read(text).unwrap();
         let of = |weight, path: &str, method: Option<&str>| {

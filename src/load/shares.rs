@@ -2,7 +2,7 @@
 
 use super::{Served, bench::Bench};
 use crate::{
-    record::{AtShare, Cell, State},
+    record::{AtShare, Cell, LoadFigures, State},
     stats::FEWEST_TRIALS,
 };
 use paceline_core::generator::{Arrivals, Drive};
@@ -36,6 +36,7 @@ fn at_share(share: f64, rate: f64, cell: Cell) -> AtShare {
         requests_per_second: cell.jobs_per_second,
         latency_ns_p50: cell.latency_ns_p50,
         latency_ns_p99: cell.latency_ns_p99,
+        error_share: cell.load.as_ref().and_then(LoadFigures::error_share),
         mostly_late: late.filter(|name| shown.contains(name)).map(str::to_owned).collect(),
         latency_ns_max: cell.latency.filter(|_| cell.state == State::Ok).map(|of| of.ns_max),
         state: cell.state,
@@ -46,7 +47,7 @@ fn at_share(share: f64, rate: f64, cell: Cell) -> AtShare {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{LoadFigures, Loop};
+    use crate::record::Loop;
     use paceline_core::histogram::Histogram;
 
     #[test]
@@ -67,5 +68,17 @@ mod tests {
         assert_eq!(late(490_000, 3_900_000), [""; 0]);
         assert_eq!(late(490_000, 4_100_000), ["p99", "max"]);
         assert_eq!(late(510_000, 3_900_000), ["p50"]);
+    }
+
+    #[test]
+    fn a_share_says_how_many_requests_were_errors() {
+        let errors = |count| {
+            let mut load = LoadFigures::new(Loop::Open, None, None, 1);
+            load.offered = 400;
+            load.errors = [("timeout".to_owned(), count)].into();
+            at_share(0.5, 10.0, Cell { load: Some(load), ..Cell::default() }).errors()
+        };
+        assert_eq!(errors(0), None);
+        assert_eq!(errors(6).unwrap(), "1.50 % of requests were errors");
     }
 }

@@ -71,6 +71,14 @@ impl fmt::Display for Url {
 }
 
 fn read(text: &str, scheme: &str, plan: &[IpAddr]) -> Result<Url, String> {
+    // Before any sentence that repeats the URL: it may have a password.
+    if text[scheme.len() + "://".len()..]
+        .split(['/', '?', '#'])
+        .next()
+        .is_some_and(|of| of.contains('@'))
+    {
+        return Err("the URL has a user before its host, and load does not log in: leave out what is before the @".into());
+    }
     if scheme.eq_ignore_ascii_case("https") {
         return Err(format!("{text} needs TLS, which load does not support: give an http:// URL"));
     }
@@ -87,9 +95,6 @@ fn read(text: &str, scheme: &str, plan: &[IpAddr]) -> Result<Url, String> {
     let uri: Uri =
         text.parse().map_err(|error: http::uri::InvalidUri| wrong(&error.to_string()))?;
     let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
-    if authority.as_str().contains('@') {
-        return Err("the URL has a user before its host, and load does not log in: leave out what is before the @".into());
-    }
     let host = authority.host();
     let port = match authority.as_str()[host.len()..].strip_prefix(':') {
         None | Some("") => PORT,
@@ -126,14 +131,23 @@ fn number(port: &str) -> Option<u16> {
 
 /// Returns the addresses of a host. Only `localhost` and names below it are resolved, so that no name server is asked.
 fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    if let Some(inner) = host.strip_prefix('[') {
+    let ip = if let Some(inner) = host.strip_prefix('[') {
         let ip = inner.strip_suffix(']').and_then(|ip| ip.parse::<Ipv6Addr>().ok());
         let ip =
             ip.ok_or_else(|| format!("{host} is not an IPv6 address: give one such as [::1]"))?;
-        return Ok(vec![SocketAddr::new(ip.into(), port)]);
-    }
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
+        Some(ip.into())
+    } else {
+        host.parse::<IpAddr>().ok()
+    };
+    match ip {
+        // What servers print that listen on all addresses.
+        Some(ip) if ip.is_unspecified() => {
+            return Err(format!(
+                "{host} is no address to connect to: give localhost, 127.0.0.1 or [::1]"
+            ));
+        }
+        Some(ip) => return Ok(vec![SocketAddr::new(ip, port)]),
+        None => {}
     }
     let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     if name != "localhost" && !name.ends_with(".localhost") {
@@ -215,12 +229,16 @@ mod tests {
             ("http://example.com/", "not a loopback address"),
             ("http://notlocalhost/", "not a loopback address"),
             ("http://192.0.2.1:80/", "not a loopback address"),
+            ("http://0.0.0.0:8000/", "give localhost, 127.0.0.1 or [::1]"),
+            ("http://[::]:8000/", "give localhost, 127.0.0.1 or [::1]"),
             ("http://[2001:db8::1]:80/", "not a loopback address"),
             ("http://", "not a URL"),
             ("http:///path", "not a URL"),
             ("http://?x", "not a URL"),
             ("http://:80/", "not a"),
             ("http://me:secret@127.0.0.1/", "does not log in"),
+            ("https://me:secret@127.0.0.1/", "does not log in"),
+            ("http://me:secret@127.0.0.1:x/a b", "does not log in"),
             ("http://127.0.0.1:x/", "not a URL"),
             ("http://127.0.0.1:0/", "port"),
             ("http://127.0.0.1:65536/", "port"),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Against, Estimate, Node, State};
-use crate::output::{long, long_ns, noun};
+use crate::output::{fine_percent, long, long_ns, noun};
 use paceline_core::{
     generator::{Arrivals, Interval, is_the_generators},
     histogram::Distribution,
@@ -175,6 +175,16 @@ pub struct AtShare {
     /// The latencies among `p50`, `p99` and `max` of which over half is the generator's own lateness.
     #[serde(default)]
     pub mostly_late: Vec<String>,
+    /// The share of requests that were errors, if errors were counted. They have no latency.
+    pub error_share: Option<f64>,
+}
+
+impl AtShare {
+    /// Returns "2.00 % of requests were errors"; `None` if none was.
+    pub fn errors(&self) -> Option<String> {
+        let share = self.error_share.filter(|share| *share > 0.0)?;
+        Some(format!("{} of requests were errors", fine_percent(share)))
+    }
 }
 
 /// Returns the latencies that tables show, by the names of their columns.
@@ -201,6 +211,9 @@ pub fn mostly_late(
     };
     latencies.iter().filter(is_late).map(|(name, _)| *name).collect()
 }
+
+/// The meaning of the mark of a rate that is only the least that a server keeps.
+pub(crate) const LEAST: &str = "≥: the server may keep a higher rate; none was tried, or the generator was late or saturated at the next";
 
 /// The meaning of the mark of a latency that is mostly the generator's lateness.
 pub(crate) const MOSTLY_LATE: &str = "?: over half of it is the generator's own lateness";
@@ -321,10 +334,11 @@ pub struct Knee {
 }
 
 impl Knee {
-    /// Returns whether the rate is only the least that the server keeps: at the next higher one, the generator gave way.
+    /// Returns whether the rate is only the least that the server keeps: no higher one was tried, or the generator gave
+    /// way at the next.
     #[must_use]
     pub fn is_least(&self) -> bool {
-        self.gave_way.as_deref().is_some_and(is_the_generators)
+        self.gave_way.as_deref().is_none_or(is_the_generators)
     }
 }
 

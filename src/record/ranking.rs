@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cell, Estimate, Loop, State,
+    Cell, Estimate, Knee, Loop, State,
     load::{by_column, mostly_late},
 };
 use crate::stats::{FEWEST_TRIALS, RESOLUTION, best, over_nodes, slope};
@@ -61,15 +61,22 @@ impl Cell {
         self.load.as_ref().is_none_or(|load| load.looped == Loop::Closed)
     }
 
-    /// Returns the requests per second of a server under load, if they are not those that it was given.
+    /// Returns the requests per second of a server under load, if they are not those that it was given, nor only the
+    /// least that it keeps.
     pub fn requests_per_second(&self) -> Option<Estimate> {
-        let found = self.has_own_rate() || self.is_at_knee();
+        let found = self.has_own_rate() || self.is_at_knee() && self.least_mark().is_empty();
         self.jobs_per_second.filter(|_| self.load.is_some() && found)
     }
 
     /// Returns whether it was measured at the highest rate that a search found for it.
     pub fn is_at_knee(&self) -> bool {
         self.load.as_ref().is_some_and(|load| load.knee.is_some())
+    }
+
+    /// Returns the mark of its rate if a search for the knee found only the least that the server keeps.
+    pub fn least_mark(&self) -> &'static str {
+        let knee = self.load.as_ref().and_then(|load| load.knee.as_ref());
+        if knee.is_some_and(Knee::is_least) { "≥" } else { "" }
     }
 
     /// Returns the logarithms of a figure in each trial, where higher is better; `None` if a trial lacks it, or if it

@@ -17,11 +17,8 @@ use crate::{
         columns, count, cut, figures_table, fine_percent, folded, long_ns, long_ns_f64,
         plain_lines, rate,
     },
-    record::{Cell, Knee, LoadFigures, Loop, MOSTLY_LATE, State, UrlFigures, late_mark},
+    record::{Cell, Knee, LEAST, LoadFigures, Loop, MOSTLY_LATE, State, UrlFigures, late_mark},
 };
-
-/// The meaning of the mark of a knee at which the generator gave way.
-const LEAST: &str = "≥: beyond it the generator was late or saturated, and not the server, which may keep a higher rate";
 
 /// Metrics that a short table omits.
 const DETAILS: [&str; 6] = ["of bound", "latencies", "p90", "service p99", "generator", "gens"];
@@ -51,8 +48,8 @@ pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent)
                 std::iter::once("model").chain(shown.iter().map(|metric| metric.name)).collect();
             let _ = writeln!(text, "{}", figures_table(&head, &rows));
         }
-        if of.iter().any(|cell| is_least(cell)) {
-            let _ = writeln!(text, "{LEAST}");
+        if let Some(line) = least_legend(of.iter().copied()) {
+            let _ = writeln!(text, "{line}");
         }
         if let Some(line) = ranks::legend(&of) {
             let _ = writeln!(text, "{line}");
@@ -120,9 +117,9 @@ fn row(cell: &Cell, metrics: &[&Metric], marks: &[&str]) -> Option<Vec<String>> 
     })
 }
 
-/// Returns whether the knee of a cell is only the least that its server keeps.
-fn is_least(cell: &Cell) -> bool {
-    cell.load.as_ref().and_then(|load| load.knee.as_ref()).is_some_and(Knee::is_least)
+/// Returns what the mark of the least rate means, if one of `cells` has it.
+pub(super) fn least_legend<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> Option<&'static str> {
+    cells.into_iter().any(|cell| !cell.least_mark().is_empty()).then_some(LEAST)
 }
 
 /// Formats a metric of a cell for tables, with its mark; empty if it was not measured.
@@ -134,7 +131,7 @@ pub(super) fn shown(metric: &Metric, cell: &Cell) -> String {
             MetricUnit::Share => fine_percent(value),
             MetricUnit::Count => count(value as usize),
         };
-        let least = if metric.name == "req/s" && is_least(cell) { "≥" } else { "" };
+        let least = if metric.name == "req/s" { cell.least_mark() } else { "" };
         format!("{}{least}{value}", late_mark(&cell.latencies_of_the_generator(), metric.name))
     })
 }

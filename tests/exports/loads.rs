@@ -173,6 +173,7 @@ fn a_latency_that_is_mostly_the_generators_lateness_is_marked_or_left_out() {
     load.by_url = courses::urls("/orders").into();
     let mut late = courses::at_share(0.5, load);
     late.mostly_late = vec!["p99".into()];
+    late.error_share = Some(0.025);
     load.at_shares = vec![late];
     load.intervals = vec![vec![Interval {
         lasts_ns: 1_000_000_000,
@@ -190,14 +191,15 @@ fn a_latency_that_is_mostly_the_generators_lateness_is_marked_or_left_out() {
     // The longest latency of one URL may be of a request that started on time.
     assert_eq!(marks("GET /items"), 2, "{table}");
     let words = table.split_whitespace().collect::<Vec<_>>().join(" ");
-    for part in [said, "p99 ?6.50 ms (6.30 ms to 6.63 ms), max 31.0 ms; ?: over half of it is"] {
+    let share = "p99 ?6.50 ms (6.30 ms to 6.63 ms), max 31.0 ms; ?: over half of it is";
+    for part in [said, share, "own lateness; 2.50 % of requests were errors"] {
         assert!(words.contains(part), "{part}: {table}");
     }
     let text = |export: Export| export.render(&record);
     let markdown = text(Export::Markdown);
     assert!(markdown.contains(said) && markdown.matches("&#63;").count() > 5, "{markdown}");
     let csv = text(Export::Csv);
-    for names in ["p50 p90 p99 p99.9 max", ",p99,", "\"p50,p99 "] {
+    for names in ["p50 p90 p99 p99.9 max", ",p99,0.025,", "\"p50,p99 "] {
         assert!(csv.contains(names), "{names}: {csv}");
     }
     for export in [Export::Bmf, Export::ActionSmaller, Export::Otava] {
@@ -222,7 +224,52 @@ fn a_latency_that_is_mostly_the_generators_lateness_is_marked_or_left_out() {
     record.cells[0].load.as_mut().unwrap().knee = Some(knee);
     let tried = html(&record);
     let tried = tried.split("Every rate that was tried</caption>").nth(1).unwrap();
-    assert_eq!(tried.split("</table>").next().unwrap().matches("<td>?").count(), 2);
+    let tried = tried.split("</table>").next().unwrap();
+    assert_eq!(tried.matches("<td>?").count(), 2);
+    assert!(tried.contains("2.50 % of requests were errors"), "{tried}");
+}
+
+#[test]
+fn a_rate_that_is_only_the_least_that_a_server_keeps_is_marked_wherever_it_is_shown() {
+    let shown = |gave_way: Option<&str>| {
+        let mut record = loaded();
+        let load = record.cells[0].load.as_mut().unwrap();
+        let step = |share: f64, gave_way: Option<&str>| KneeStep {
+            rate: load.rate.unwrap() * share,
+            latency_ns_p99: Some(5e6),
+            mostly_late: false,
+            gave_way: gave_way.map(str::to_owned),
+        };
+        let steps = vec![step(0.5, None), step(1.0, None), step(1.05, gave_way)];
+        let steps = steps.into_iter().take(if gave_way.is_some() { 3 } else { 2 }).collect();
+        let gave_way = gave_way.map(str::to_owned);
+        load.knee = Some(Knee { limit_ns: 9_000_000, steps, gave_way });
+        let csv = Export::Csv.render(&record);
+        let mut csv = csv::Reader::from_reader(csv.as_bytes());
+        let place = csv.headers().unwrap().iter().position(|name| name == "knee_is_least");
+        let least = csv.records().next().unwrap().unwrap()[place.unwrap()].to_owned();
+        let html = page(&Sources { records: &[record.clone()], ..Sources::default() });
+        let table = load_table(&record.cells, Extent::Short);
+        ([table, Export::Markdown.render(&record), html], least)
+    };
+    for gave_way in [Some("generator late: 9 of 100 starts were over 1 ms late"), None] {
+        let ([table, markdown, html], least) = shown(gave_way);
+        assert_eq!(least, "yes");
+        // Beside the figure, and with its meaning.
+        let words = table.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in [" ≥3.00k ", "≥: the server may keep a higher", "up to at least 3.00k"] {
+            assert!(words.contains(part), "{part}: {table}");
+        }
+        assert!(markdown.contains("| ≥3.00k |"), "{markdown}");
+        assert!(markdown.contains("≥&#58; the server may keep a higher"), "{markdown}");
+        // In the table over connections and in that of all cells, each with the meaning; and in the chart.
+        assert_eq!(html.matches(">≥3.00k").count(), 2, "{html}");
+        assert!(html.matches("(≥: the server may keep a higher").count() >= 3, "{html}");
+        assert!(html.contains(": at least 3.00k per second"), "{html}");
+    }
+    let (texts, least) = shown(Some("the 99th percentile is 50.00 ms"));
+    assert_eq!(least, "no");
+    assert!(texts.iter().all(|text| !text.contains('≥')), "{texts:?}");
 }
 
 /// The names in conditions, of columns and of exports are where users look for them.

@@ -47,6 +47,7 @@ fn every_fault_of_a_server_ends_the_load_with_a_sentence() {
             "not what is expected: \"no\"",
         ),
         (saying("220 mail.example ESMTP\r\n"), true, "cannot be understood"),
+        (saying("\x15\x03\x01\0\x02\x02F"), true, "speaks TLS"),
         (
             saying("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n"),
             true,

@@ -18,6 +18,7 @@ use super::{
     listener::alone,
     listening, load,
     program::{self, folder, paceline, said, signal},
+    shedding,
 };
 
 const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -147,6 +148,19 @@ fn an_interval_is_told_while_the_load_goes_on() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn ctrl_c_ends_a_load_in_its_warm_up() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let url = url(0, 0);
+    let load = ["load", &*url, "--rate", "20", "--warm-up", "10m", "--duration", "10m"];
+    let mut parent = paceline(folder.path(), load).spawn().unwrap();
+    program::child_that(&mut parent, "__load").unwrap();
+    signal(parent.id(), Signal::INT);
+    assert_eq!(parent.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn intervals_that_cannot_be_printed_end_the_load_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let url = url(0, 0);
@@ -204,6 +218,19 @@ fn two_models_take_turns_and_one_that_fails_leaves_no_comparison() {
     assert!(cells.iter().all(|cell| cell.load.as_ref().unwrap().against.is_none()));
     let text = load(&[&both[..], &quick].concat()).stdout;
     assert!(String::from_utf8(text).unwrap().contains("no comparison"));
+}
+
+#[test]
+fn a_bound_on_errors_limits_each_step_of_a_search_for_the_knee() {
+    let url = shedding();
+    let knee = ["--p99-limit", "1s", "--arrivals", "uniform", "--rate", "150"];
+    let bound = ["--fail-if", "errors>1%"];
+    let Some((cells, code)) = calm(&[&[&*url][..], &knee, &bound].concat()) else { return };
+    let load = cells[0].load.as_ref().unwrap();
+    let knee = load.knee.as_ref().unwrap_or_else(|| panic!("{cells:?}"));
+    // What it does not refuse, it answers in time at any rate.
+    assert!(code == 0 && load.rate.unwrap() < 300.0, "{knee:?}");
+    assert!(knee.gave_way.as_ref().unwrap().contains("--max-errors is 1%"), "{knee:?}");
 }
 
 #[test]

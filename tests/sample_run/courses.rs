@@ -75,6 +75,7 @@ pub(crate) fn at_share(share: f64, load: &LoadFigures) -> AtShare {
         latency_ns_p99: estimate(6_000_000.0 + 1e6 * share),
         latency_ns_max: Some(31_000_007),
         mostly_late: vec![],
+        error_share: None,
     }
 }
 

@@ -16,7 +16,7 @@ pub use batch::{Batch, Placement, StartedModel, start};
 pub use instrumentation::{Groups, INSTRUMENTATION, Seen};
 pub use probe::{CHILDREN, PAUSE, Probe, Probed};
 pub use recorder::{JobTimes, LatencyRecorder, Ticks};
-pub(crate) use request::number;
+pub(crate) use request::{lists, number};
 pub(crate) use serve::connection;
 pub use storage::{Mixed, Partners, Sockets, StoragePolicy, Timers};
 

@@ -155,6 +155,8 @@ impl Columns {
         self.count("knee_limit_ns", knee.map(|knee| knee.limit_ns));
         self.count("knee_rates_tried", knee.map(|knee| knee.steps.len() as u64));
         self.text("knee_gave_way", knee.and_then(|knee| knee.gave_way.as_deref()));
+        let least = knee.map(|knee| if knee.is_least() { "yes" } else { "no" });
+        self.text("knee_is_least", least);
         self.at_shares(load.map_or(&[], |load| &load.at_shares));
         let against = load.and_then(|load| load.against.as_ref());
         self.text("against", against.map(|of| of.base.as_str()));
@@ -201,6 +203,7 @@ impl Columns {
         self.all("shares_latency_ns_max", &each(&|one| Some(one.latency_ns_max? as f64)));
         let late: Vec<String> = all.iter().map(|one| listed(&one.mostly_late)).collect();
         self.all("shares_latency_mostly_late", &late);
+        self.all("shares_error_share", &each(&|one| one.error_share));
     }
 
     fn text(&mut self, name: &str, text: Option<&str>) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    load::marked,
+    load::{least_note, marked},
     overview::{bytes, nanoseconds, with_interval},
     parts::{Data, Table, name},
 };
@@ -23,19 +23,23 @@ pub(super) fn all(run: &Run, cells: &[&Cell]) -> Table {
         String::new()
     };
     let mut table = Table::new(
-        format!("Every cell, and the command that measures it again{late}"),
+        format!(
+            "Every cell, and the command that measures it again{late}{}",
+            least_note(cells.iter().copied())
+        ),
         "workload | model | scale | state | jobs per second | p99 latency | CPU per job | memory added | command",
     );
     for cell in cells {
         let ok = cell.state == State::Ok;
         let cpu = cell.cpu_ns_per_job.filter(|ns| ok && ns.is_finite());
         let added = cell.resources.and_then(|used| used.rss_bytes_added).filter(|_| ok);
+        let jobs = with_interval(cell.jobs_per_second.filter(|_| ok), &rate);
         table.rows.push(vec![
             name(&cell.workload).into(),
             Data::of(series(cell)).class("l"),
             count(cell.scale).into(),
             Data::of(word(cell.state)).class(format!("l {}", word(cell.state))),
-            with_interval(cell.jobs_per_second.filter(|_| ok), &rate),
+            Data { text: format!("{}{}", cell.least_mark(), jobs.text), ..jobs },
             cell.latency_ns_p99
                 .filter(|_| ok)
                 .map_or_else(Data::default, |p99| marked(p99, is_late(cell))),

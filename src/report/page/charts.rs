@@ -33,6 +33,8 @@ pub(super) struct Loaded {
     pub(super) points: Vec<(f64, Estimate)>,
     /// The highest rate that it sustained.
     pub(super) knee: Option<f64>,
+    /// Whether it may sustain a higher one.
+    pub(super) is_least: bool,
     pub(super) limit_ns: Option<f64>,
 }
 
@@ -251,7 +253,8 @@ pub(super) fn under_load(all: &[Loaded]) -> Plot {
     let (least, most) = (rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max));
     let knee = |of: &Loaded| {
         let at = of.knee?;
-        let text = format!("{}: {} per second", of.name, crate::output::rate(at));
+        let least = if of.is_least { "at least " } else { "" };
+        let text = format!("{}: {least}{} per second", of.name, crate::output::rate(at));
         Some(Mark {
             at,
             within: None,

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     output::{count, rate},
     record::{AtShare, Cell, Estimate, Knee, MOSTLY_LATE, State},
-    report::load::{BY_URL, has_late_url, of_url},
+    report::load::{BY_URL, has_late_url, least_legend, of_url},
 };
 
 /// The meaning of the mark of a latency in the table of a chart.
@@ -29,6 +29,7 @@ pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
             style: line.style,
             points: vec![],
             knee: None,
+            is_least: false,
             limit_ns: None,
         };
         // A search is one line. Cells of fixed rates form a line for each number of connections.
@@ -66,13 +67,14 @@ pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
     }
     drawn.retain(|loaded| !loaded.points.is_empty());
     let has_late = table.has_marks();
+    let least = least_note(lines.iter().flat_map(|line| line.cells.iter().copied()));
     (!drawn.is_empty() || has_late).then(|| Figure {
         title: "p99 latency over the offered rate".into(),
         kind: "load",
         picture: (!drawn.is_empty()).then(|| Picture::Plot(charts::under_load(&drawn))),
         caption: format!(
             "Requests start at times set beforehand, whatever becomes of those before: a server that stalls is charged for \
-             all that it keeps waiting. The marked rate is the highest that was kept.{}",
+             all that it keeps waiting. The marked rate is the highest that was kept{least}.{}",
             if has_late { NOT_DRAWN } else { "" }
         ),
         table,
@@ -83,6 +85,7 @@ pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
 /// Returns a row for each rate of a search.
 fn searched(knee: &Knee, loaded: &mut Loaded, table: &mut Table) {
     loaded.limit_ns = Some(knee.limit_ns as f64);
+    loaded.is_least = knee.is_least();
     for step in &knee.steps {
         let kept = step.gave_way.is_none();
         let p99 = step.latency_ns_p99.map(Estimate::exactly);
@@ -109,10 +112,15 @@ fn at_share(at: &AtShare, loaded: &mut Loaded, table: &mut Table) {
         rate(at.rate).into(),
         at.latency_ns_p99.map_or_else(Data::default, |p99| marked(p99, is_late)),
         if kept { "yes" } else { "no" }.into(),
-        reason(at.reason.as_deref()).into(),
+        reason(at.reason.clone().or_else(|| at.errors()).as_deref()).into(),
     ]);
     let p99 = at.latency_ns_p99.filter(|_| kept && !is_late);
     loaded.points.extend(p99.map(|p99| (at.rate, p99)));
+}
+
+/// Returns what the mark of the least rate means, in parentheses, if one of `cells` has it.
+pub(super) fn least_note<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
+    least_legend(cells).map_or_else(String::new, |legend| format!(" ({legend})"))
 }
 
 /// Returns a latency with its interval, and with a mark if it is mostly the generator's lateness.

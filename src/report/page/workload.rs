@@ -178,8 +178,9 @@ fn throughput(
     // Without a chart there is neither a bar nor a dotted line.
     let drawn = picture.as_ref().map(|_| format!(" Bars are intervals.{bound}{crossed}{only}"));
     let drawn = drawn.unwrap_or_default();
+    let least = load::least_note(lines.iter().flat_map(|line| line.cells.iter().copied()));
     let caption = format!(
-        "Higher is better.{drawn} In the table shades follow the share of the best of its placement in a column; * is that best, or tied with it."
+        "Higher is better.{drawn} In the table shades follow the share of the best of its placement in a column; * is that best, or tied with it{least}."
     );
     Figure {
         id: String::new(),
@@ -245,7 +246,7 @@ fn heat(cell: Option<&Cell>, best: f64, leads: bool) -> Data {
     let title = bound.map_or_else(String::new, |bound| {
         format!("{:.0} % of the bound", jobs.value / bound * 100.0)
     });
-    let mark = if leads { "*" } else { "" };
+    let mark = if leads { "*" } else { cell.least_mark() };
     Data {
         text: format!("{mark}{}", rate(jobs.value)),
         more: more + modes,

@@ -27,6 +27,8 @@ pub(crate) struct Rendered {
     pub(super) name: String,
     /// Whether it may be repeated.
     pub(super) idempotent: bool,
+    /// Whether it says that its connection ends with the answer.
+    pub(super) closes: bool,
     /// Whether its answer never has a body.
     bodyless: bool,
     /// All bytes of the request, for each address.
@@ -76,6 +78,7 @@ impl Rendered {
         Rendered {
             name: format!("{} {}", request.method, request.path),
             idempotent,
+            closes: false,
             bodyless: request.method == "HEAD",
             bytes,
             expect: request.expect.as_ref().map(|body| body.as_bytes().to_vec()),
@@ -205,10 +208,11 @@ impl Rendered {
 
     fn finish(&self, progress: &mut Progress) -> Result<Step, Failure> {
         let head = progress.head.expect("a whole answer has a head");
+        let close = head.close || self.closes;
         if !accepts(&self.accept, head.status) {
             let why = self.wrong_status(head.status, progress);
             let failure = Failure::new(Kind::Status(head.status), why);
-            return Err(Failure { reusable: !head.close, ..failure });
+            return Err(Failure { reusable: !close, ..failure });
         }
         if let Some(expect) = &self.expect
             && progress.matched < expect.len()
@@ -216,7 +220,7 @@ impl Rendered {
             return Err(self.malformed(unexpected(&expect[..progress.matched])));
         }
         progress.clear();
-        Ok(Step::Done { close: head.close })
+        Ok(Step::Done { close })
     }
 
     /// Returns the failure for bytes that are not an answer, or not the expected checksum.

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, ErrorKind, Read},
+    net::Shutdown,
     time::Duration,
 };
 
@@ -43,6 +44,8 @@ impl Driver<'_> {
         let request = &self.requests[connection.request].bytes[connection.address];
         match connection.write(request) {
             Ok(()) => Ok(()),
+            // The server may have answered before it had the whole request, and closed.
+            Err(error) if connection.written > 0 => self.read(index, true, Some(&error)),
             Err(error) => self.lost(index, Some(&error)),
         }
     }
@@ -53,22 +56,24 @@ impl Driver<'_> {
         if connection.down {
             return Ok(());
         }
-        if !connection.open {
-            return match connection.connected(self.order.options.token.as_deref()) {
-                Ok(false) => Ok(()),
-                Ok(true) => self.opened(index),
-                Err(error) => self.unconnected(index, &error),
-            };
-        }
-        let request = &self.requests[connection.request].bytes[connection.address];
-        if connection.busy && connection.written < request.len() {
-            self.write(index)?;
-            if !self.connections[index].open {
-                return Ok(()); // It was lost, and the event with it.
+        if connection.open {
+            let request = &self.requests[connection.request].bytes[connection.address];
+            if connection.busy && connection.written < request.len() {
+                self.write(index)?;
+            }
+        } else {
+            // A server may send something at once, and end the connection: there is no other event then.
+            match connection.connected(self.order.options.token.as_deref()) {
+                Ok(false) => return Ok(()),
+                Ok(true) => self.opened(index)?,
+                Err(error) => return self.unconnected(index, &error),
             }
         }
+        if !self.connections[index].open {
+            return Ok(()); // It was lost, and the event with it.
+        }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
-            self.read(index, event.is_read_closed())?;
+            self.read(index, event.is_read_closed(), None)?;
         }
         Ok(())
     }
@@ -84,16 +89,18 @@ impl Driver<'_> {
         }
     }
 
-    /// Reads what has arrived. `ends` says that the end of the stream follows.
-    fn read(&mut self, index: usize, ends: bool) -> Result<(), Fault> {
+    /// Reads what has arrived. `ends` says that the end of the stream follows. `broken` is why no more can be written.
+    fn read(&mut self, index: usize, ends: bool, broken: Option<&io::Error>) -> Result<(), Fault> {
         loop {
             let connection = &mut self.connections[index];
             let read = match connection.stream.read(&mut self.buffer) {
                 Ok(0) => return self.lost(index, None),
                 Ok(read) => read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return self.lost(index, Some(&error)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock && broken.is_none() => {
+                    return Ok(());
+                }
+                Err(error) => return self.lost(index, Some(broken.unwrap_or(&error))),
             };
             self.read_clock();
             let connection = &mut self.connections[index];
@@ -102,8 +109,9 @@ impl Driver<'_> {
                     // The connection was idle for longer than the server allows, so the server closes it.
                     Some(true) => return self.lost(index, None),
                     Some(false) => {
-                        let why =
-                            format!("{} came that no request asked for", counted(read, "byte"));
+                        let shown = String::from_utf8_lossy(&self.buffer[..read.min(100)]);
+                        let came = counted(read, "byte");
+                        let why = format!("{came} came that no request asked for: {shown:?}");
                         return Err(self.placed(index, &Failure::new(Kind::Malformed, why)));
                     }
                     None => continue,
@@ -115,7 +123,10 @@ impl Driver<'_> {
                 // A read that did not fill the buffer emptied the socket: later bytes cause a new event.
                 Ok(Step::More) if read < self.buffer.len() && !ends => return Ok(()),
                 Ok(Step::More) => {}
-                Err(failure) => return self.wrong(index, &failure),
+                Err(failure) => {
+                    let reusable = failure.reusable && !ends;
+                    return self.wrong(index, &Failure { reusable, ..failure });
+                }
             }
         }
     }
@@ -177,9 +188,15 @@ impl Driver<'_> {
     /// Handles the end of a connection, with or without an error.
     fn lost(&mut self, index: usize, error: Option<&io::Error>) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
-        if !connection.busy {
+        if !connection.busy && connection.used {
             self.idle.retain(|idle| *idle != index);
             return self.reopen(index);
+        }
+        if !connection.busy {
+            // A server without room for it may close each new one at once: the next is opened for a request.
+            (connection.open, connection.down) = (false, true);
+            let _ = connection.stream.shutdown(Shutdown::Both);
+            return Ok(());
         }
         let request = &mut self.requests[connection.request];
         let began = !connection.progress.is_empty();

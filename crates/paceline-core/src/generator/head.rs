@@ -1,7 +1,7 @@
 //! The head of an answer: its status, the end of its body, and whether the connection ends with it.
 
 use super::body::{Body, Chunk};
-use crate::perform::number;
+use crate::perform::{lists, number};
 
 /// The most fields in a head.
 const MOST_FIELDS: usize = 100;
@@ -36,6 +36,8 @@ impl Head {
             httparse::Error::TooManyHeaders => {
                 format!("the head of the answer has over {MOST_FIELDS} fields")
             }
+            // An alert.
+            _ if bytes.starts_with(&[21, 3]) => "the server speaks TLS, which load does not".into(),
             error => format!("the answer cannot be understood: {error}"),
         };
         let httparse::Status::Complete(length) = answer.parse(bytes).map_err(fault)? else {
@@ -45,10 +47,6 @@ impl Head {
         let (mut chunked, mut length_said) = (false, None);
         let mut close = answer.version == Some(0);
         for field in answer.headers.iter() {
-            let says = |word: &str| {
-                let words = field.value.split(|byte| *byte == b',');
-                words.map(<[u8]>::trim_ascii).any(|one| one.eq_ignore_ascii_case(word.as_bytes()))
-            };
             if field.name.eq_ignore_ascii_case("content-length") {
                 let length =
                     number(field.value).ok_or("the answer's content-length is no number")?;
@@ -68,7 +66,7 @@ impl Head {
                 }
                 chunked = true;
             } else if field.name.eq_ignore_ascii_case("connection") {
-                close = (close && !says("keep-alive")) || says("close");
+                close = (close && !lists(field.value, "keep-alive")) || lists(field.value, "close");
             }
         }
         let body = match length_said {

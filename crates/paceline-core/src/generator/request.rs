@@ -5,7 +5,10 @@ use std::{fmt::Write, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{Order, answer::Rendered};
-use crate::job::{is_chosen, mix};
+use crate::{
+    job::{is_chosen, mix},
+    perform::lists,
+};
 
 /// The greatest size of all requests together, in bytes.
 const MOST_BYTES: usize = 256 << 20;
@@ -121,9 +124,17 @@ impl Order {
 
     /// Returns all requests as bytes, for each address.
     pub(super) fn render(&self) -> Vec<Rendered> {
+        // RFC 9112, section 9.6: nothing may follow such a request on its connection, whatever the server answers.
+        let closes = |(name, value): &(String, String)| {
+            name.eq_ignore_ascii_case("connection") && lists(value.as_bytes(), "close")
+        };
+        let closes = self.options.headers.iter().any(closes);
         let one = |request: &Request| {
             let bytes = self.addresses.iter().map(|to| self.bytes(request, *to)).collect();
-            Rendered::new(request, is_idempotent(&request.method), &self.accept, bytes)
+            let idempotent = is_idempotent(&request.method);
+            let mut rendered = Rendered::new(request, idempotent, &self.accept, bytes);
+            rendered.closes = closes;
+            rendered
         };
         self.all_requests().map(one).collect()
     }

@@ -305,7 +305,7 @@ pub(crate) struct InterpreterTimes {
     latency: Histogram,
     service: Histogram,
     lateness: Histogram,
-    batches: Recorded,
+    pub(crate) batches: Recorded,
 }
 
 impl InterpreterTimes {

@@ -116,7 +116,7 @@ fn malformed(why: &'static str) -> Refusal {
 }
 
 /// Returns whether a comma-separated header value contains `token`.
-fn lists(value: &[u8], token: &str) -> bool {
+pub(crate) fn lists(value: &[u8], token: &str) -> bool {
     value
         .split(|byte| *byte == b',')
         .any(|one| one.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))

@@ -2,7 +2,7 @@
 
 use super::{
     super::super::{
-        load::{BY_URL, has_late_url, late_remark, of_url, shown as shown_metric},
+        load::{BY_URL, has_late_url, late_remark, least_legend, of_url, shown as shown_metric},
         table::{
             by_state, figure, in_order, marks, ranked, series, several_workers, summary, word,
         },
@@ -159,8 +159,12 @@ fn nodes(page: &mut Page, cells: &[&Cell]) {
     }
 }
 
-/// Adds a line for each server with latencies that are mostly the generator's lateness.
+/// Adds what the mark of the least rate means, and a line for each server with latencies that are mostly the generator's
+/// lateness.
 fn late(page: &mut Page, cells: &[&Cell]) {
+    if let Some(legend) = least_legend(cells.iter().copied()) {
+        page.line(&format!("\n{}.", escaped(legend)));
+    }
     for cell in cells {
         if let Some(late) = late_remark(cell) {
             page.line(&format!("\n{}: {}.", code(&cut(&cell.server_name(), NAME)), escaped(&late)));

@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpListener},
+    net::{Shutdown, SocketAddr, TcpListener},
     sync::mpsc,
 };
 
@@ -162,6 +162,26 @@ fn a_right_answer_after_the_timeout_is_an_error_without_a_latency_and_keeps_its_
         assert_eq!((driver.tally.reconnects, &driver.idle), (0, &[0].into()), "{timeout_ns}");
         assert_eq!(ended(driver), wanted, "{timeout_ns}");
     }
+}
+
+#[test]
+fn an_answer_that_comes_with_the_connection_and_with_its_end_is_read_and_the_connection_replaced() {
+    let (listener, address) = listen();
+    let order = order(address, OPEN, 60_000 * MS);
+    let mut driver = driver(&order);
+    let stream = connect(address, driver.poll.registry(), Token(FIRST)).unwrap();
+    driver.connections.push(Connection::new(stream, 0));
+    send(&mut driver, 0);
+    let mut server = listener.accept().unwrap().0;
+    server.write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n").unwrap();
+    // It takes the request, so that it does not reset the connection.
+    server.shutdown(Shutdown::Write).unwrap();
+    let mut events = Events::with_capacity(8);
+    while driver.connections[0].busy && driver.now_ns < 5_000 * MS {
+        driver.wait(&mut events, 5_000 * MS).unwrap();
+    }
+    assert_eq!(driver.tally.reconnects, 1);
+    assert_eq!(ended(driver).0, [("status 503".to_owned(), 1)]);
 }
 
 #[test]
