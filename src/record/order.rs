@@ -43,16 +43,17 @@ impl Record {
         names
     }
 
-    /// Returns what an interrupted run lacks and how to resume it; `None` if it is complete.
+    /// Returns what an interrupted run lacks and what to do about it; `None` if it is complete.
     pub fn missing(&self) -> Option<String> {
         let planned = self.run.planned.filter(|planned| self.cells.len() < *planned)?;
         let place = self.folder.parent().unwrap_or(&self.folder).display();
         let again = match self.nodes {
-            Some(_) => "paceline cluster submit and collect".into(),
-            None => format!("paceline run --resume --out {place}"),
+            Some(_) => "go on with paceline cluster submit and collect".into(),
+            None if self.run.instrument == "criterion" => "cargo bench measures all anew".into(),
+            None => format!("go on with paceline run --resume --out {place}"),
         };
         Some(format!(
-            "{} is not whole: {} of its {} have ended; go on with {again}",
+            "{} is not whole: {} of its {} have ended; {again}",
             self.run.id,
             count(self.cells.len()),
             counted(planned, "cell")
