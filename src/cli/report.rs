@@ -24,7 +24,7 @@ pub(super) struct ReportArguments {
     #[arg(value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// The output format: html, table, svg, markdown, csv, json, bmf, github-action-benchmark-smaller,
-    /// github-action-benchmark-bigger, junit, openmetrics, otava, hdr-log or hdr-percentiles.
+    /// github-action-benchmark-bigger, junit, openmetrics, otava or hdr-log.
     #[arg(long, default_value = "html", value_name = "FORMAT")]
     format: ReportFormat,
     /// The output file; - is standard output. By default, a page is written to report.html in the run's folder, or in the
