@@ -127,7 +127,7 @@ fn at_share(at: &AtShare) -> String {
         Some(why) => format!("{}: {why}", word(at.state)),
         None => times.join(", ") + &mark,
     };
-    format!("at {:.0} % of that, {} requests per second: {found}", at.share * 100.0, rate(at.rate))
+    format!("at {} of that, {} requests per second: {found}", at.percent(), rate(at.rate))
 }
 
 /// Returns "smol against tokio, 5 pairs of trials: p50 0.81× (0.78× to 0.84×), faster; …".
