@@ -17,6 +17,8 @@ mod pairs;
 mod plain;
 #[path = "cost/tables.rs"]
 mod tables;
+#[path = "cost/verdict.rs"]
+mod verdict;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -14,6 +14,6 @@ pub use agreement::{Agreement, Disjoint, DisjointPair, WorkloadAgreement, agreem
 pub use counts::{JudgedCounts, judge_counts};
 pub use crashes::head_crashes_more;
 pub use overall::overall;
-pub use records::{Comparison, Pair, Refusal, RunName, comparable, compare_records};
+pub use records::{Comparison, Pair, Refusal, RunName, comparable, compare_records, of_one_build};
 pub use shifts::{Basis, Shift};
 pub use verdict::{Judged, Sample, bar, far_slower, judge, judge_against};

@@ -110,6 +110,9 @@ fn the_suites_server_is_started_again_and_no_cell_is_lost() {
     }
     let text = printed(&run.wait_with_output().unwrap(), 0);
     assert!(text.contains("2 cells: 2 ok"), "{text}");
+    let cells = record(folder.path()).cells;
+    let whole = |cell: &Cell| cell.trials_ns.len() == 5 && cell.reason.is_none();
+    assert!(cells.iter().all(whole), "{cells:?}");
 }
 
 #[test]
@@ -207,7 +210,9 @@ fn ctrl_c_keeps_what_was_measured() {
     after_hosts(run.id(), 9);
     signal(run.id(), Signal::INT);
     printed(&run.wait_with_output().unwrap(), 130);
-    let cells = record(folder.path()).cells;
+    let record = record(folder.path());
+    assert_eq!(record.run.planned, Some(2), "a cell that has not begun would be missed");
+    let cells = record.cells;
     let kept = cells.iter().filter(|cell| cell.state == State::Ok);
     assert!(kept.clone().count() >= 1, "{cells:?}");
     assert!(kept.clone().all(|cell| (3..10).contains(&cell.trials_ns.len())), "{cells:?}");

@@ -83,7 +83,7 @@ fn a_users_own_file_is_run() {
     )
     .unwrap();
     let (code, cells) = cells("mine.toml --model threads,may --trials 1", folder.path());
-    assert_eq!(code, Some(0), "{cells:?}");
+    assert_eq!((code, cells.len()), (Some(0), 2), "{cells:?}");
     assert!(cells.iter().all(|cell| cell["state"] == "ok" && cell["server_cpu_ns_per_job"].as_f64() > Some(0.0)));
     assert!(cells.iter().all(|cell| cell["server_busy_share_max"].as_f64() > Some(0.0)));
 }

@@ -201,12 +201,14 @@ fn another_machine_is_refused_with_the_fields_that_differ_unless_told_to() {
     other.fingerprint.hash = "0".repeat(16);
     other.fingerprint.kernel = "Linux 2.4".into();
     other.fingerprint.cpu_name = "not hashed".into();
+    other.fingerprint.features.push("made=up".into());
     write(folder.path(), &run("base"), &[cell("tokio", &[1000; 5])]);
     write(folder.path(), &other, &[cell("tokio", &[1000; 5])]);
     let (code, said) = refused(&compare(folder.path(), &["base", "head", "--out", "."]));
     assert_eq!(code, 6);
     assert!(said.contains("kernel (") && said.contains("Linux 2.4"), "{said}");
     assert!(!said.contains("compiler") && !said.contains("not hashed"), "{said}");
+    assert!(said.contains("features (none, made=up)"), "{said}");
     let told = compare(folder.path(), &["base", "head", "--out", ".", "--any-machine"]);
     assert_eq!(told.status.code(), Some(0));
     assert!(String::from_utf8(told.stdout).unwrap().contains("the machines differ: kernel"));
@@ -304,4 +306,23 @@ fn disjoint_intervals_of_several_runs_are_counted_by_workload_and_in_total() {
     assert_eq!(code, 2);
     let output = compare(folder.path(), &["one", "two", "three", "--out", "."]);
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn agreement_is_only_counted_of_one_build_and_one_definition_of_the_jobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut built_anew = run("anew");
+    built_anew.build.program = "0".repeat(64);
+    let mut other_jobs = run("jobs");
+    other_jobs.workloads[0].source.push_str(" another");
+    for run in [&run("base"), &built_anew, &other_jobs] {
+        write(folder.path(), run, &[cell("tokio", &[1000, 1010, 1020, 1030, 1040])]);
+    }
+    for (other, differ) in [("anew", "builds of"), ("jobs", "definitions of")] {
+        let asked = ["base", "base", other, "--agreement", "--out", "."];
+        let (code, said) = refused(&compare(folder.path(), &asked));
+        assert!(code == 6 && said.contains(differ), "{said}");
+        let told = compare(folder.path(), &[&asked[..], &["--any-machine"]].concat());
+        assert_eq!(told.status.code(), Some(0));
+    }
 }

@@ -121,6 +121,12 @@ fn every_export_has_a_name_that_finds_it_and_a_gate_has_no_histograms() {
     assert_eq!(Export::of_gates("csv"), Ok(Export::Csv));
     let error = Export::of_gates("hdr-log").unwrap_err();
     assert!(error.contains("of gates \"hdr-log\"") && !error.contains(", hdr-log"), "{error}");
+    // The help, which docs/reference.md is made of, lists them all and no other.
+    let reference = std::fs::read_to_string("docs/reference.md").unwrap();
+    let list = reference.split("The output format: ").nth(1).unwrap().split(';').next().unwrap();
+    let listed: Vec<&str> = list.split(", ").flat_map(|names| names.split(" or ")).collect();
+    let all = ["html", "table", "svg"].into_iter().chain(Export::all(false).map(Export::name));
+    assert_eq!(listed, all.collect::<Vec<_>>());
 }
 
 #[test]

@@ -103,6 +103,7 @@ fn every_verdict_can_be_computed_again_from_the_record() {
         .map(|trial| (trial.sides[1].cpu_ns as f64).ln() - (trial.sides[0].cpu_ns as f64).ln())
         .collect();
     let cpu = gate.cells.iter().find(|c| c.cell == "slower" && c.metric.name() == "cpu").unwrap();
+    assert!(!ratios.is_empty());
     assert_eq!(cpu.log_ratios.len(), ratios.len());
     assert!(cpu.log_ratios.iter().zip(&ratios).all(|(a, b)| (a - b).abs() < 1e-12));
 }

@@ -49,7 +49,10 @@ fn every_sleep_is_seen_to_be_late_those_of_children_too() {
     let job = "name = \"job\"\njob = [{ sleep = \"2ms\" }, { gather = { width = 3, of = [{ sleep = \"1ms\" }, { sleep = \"1ms\" }] } }]";
     let models = "threads,rayon,tokio,smol,compio,may";
     let cells = run(job, &["--model", models, "--scale", "10", "--trials", "1"]);
-    for cell in cells.iter().filter(|cell| cell.state != State::Refused) {
+    let measured: Vec<_> = cells.iter().filter(|cell| cell.state != State::Refused).collect();
+    // Only the rings of compio may be refused.
+    assert!(measured.len() >= 5, "{cells:?}");
+    for cell in measured {
         let late = of(&cells, &cell.model).timer_lateness.as_ref().unwrap();
         assert_eq!(late.count, cell.latency.as_ref().unwrap().count * 7, "{}", cell.model);
         assert!(late.ns_p50 < 50_000_000, "{}: {}", cell.model, late.ns_p50);

@@ -280,7 +280,7 @@ fn a_load_over_time_and_a_comparison_are_on_the_page_and_in_the_table() {
         "seconds since the window began",
         "Two servers that took turns",
         "no difference found",
-        "at 75 % of the highest kept",
+        "at 75.5 % of the highest kept",
     ] {
         assert!(page.contains(said) && !without.contains(said), "{said:?}");
     }

@@ -10,6 +10,9 @@ use std::{
 use paceline_core::models::MODELS;
 use serde_json::Value;
 
+#[path = "../benches/cost/verdict.rs"]
+mod cost;
+
 fn sources() -> Vec<(String, String)> {
     fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -221,6 +224,18 @@ fn the_plain_programs_have_the_runtimes_of_the_suite() {
     }
     let lacks: Vec<_> = runtimes.iter().filter(|name| !compared.contains(**name)).collect();
     assert_eq!(lacks, [&"may"], "docs/cost.md says why it is not compared");
+}
+
+#[test]
+fn the_cost_of_the_suite_is_what_is_claimed_only_where_every_ratio_was_judged() {
+    let ratios = [(1.02, 1.01, 1.03), (1.02, 0.99, 1.05), (1.05, 1.04, 1.06), (0.9, 0.8, 1.0)];
+    assert_eq!(ratios.map(cost::word), ["within", "open", "off", "off"]);
+    assert_eq!(cost::ENOUGH, 10, "docs/cost.md says so");
+    assert!(cost::held(&["within", "open"], 1.0) && cost::held(&[], 1.0));
+    assert!(!cost::held(&["within"], 1.02));
+    for wrong in ["off", "few", "failed"] {
+        assert!(!cost::held(&["within", wrong], 1.0), "{wrong}");
+    }
 }
 
 /// Otherwise `cargo install` would build nearly everything once more after `cargo bench`, and tests would be of a program

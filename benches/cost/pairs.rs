@@ -6,14 +6,15 @@ use paceline::stats::estimate;
 use paceline_core::{clock::now, job::Jobs};
 use serde_json::json;
 
-use crate::{Side, cells::Cell, median};
+use crate::{
+    Side,
+    cells::Cell,
+    median,
+    verdict::{ENOUGH, held, word},
+};
 
-/// The fewest pairs for a verdict.
-pub(crate) const ENOUGH: usize = 10;
 /// A comparison ends once both ends of its interval are within this share of the geometric mean.
 const NARROW: f64 = 0.005;
-/// The greatest distance from 1 of a claimed ratio, and of the geometric mean of all claimed ratios.
-const LIMITS: (f64, f64) = (0.03, 0.01);
 
 /// When to stop.
 #[derive(Clone, Copy)]
@@ -136,17 +137,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Judges a ratio in both directions: a suite that is faster than plain code is as wrong as one that is slower.
-fn word((mean, lower, upper): (f64, f64, f64)) -> &'static str {
-    let far = |ratio: f64| ratio.ln().abs() > LIMITS.0.ln_1p();
-    match () {
-        () if far(mean) => "off",
-        () if far(lower) || far(upper) => "open",
-        () => "within",
-    }
-}
-
-/// Prints how many claims hold. Returns whether none is off.
+/// Prints how many claims hold. Returns whether all do.
 fn verdict(all: &[Comparison], json: bool) -> bool {
     let claimed: Vec<&Comparison> = all.iter().filter(|one| one.cell.work.is_claimed()).collect();
     let with = |word: &str| claimed.iter().filter(|one| one.word() == word).collect::<Vec<_>>();
@@ -154,7 +145,8 @@ fn verdict(all: &[Comparison], json: bool) -> bool {
     let judged = claimed.iter().filter(|one| ["within", "off", "open"].contains(&one.word()));
     let logs: Vec<f64> = judged.filter_map(|one| one.ratio()).map(|(mean, ..)| mean.ln()).collect();
     let mean = (logs.iter().sum::<f64>() / logs.len().max(1) as f64).exp();
-    let held = with("off").is_empty() && failed.is_empty() && mean.ln().abs() <= LIMITS.1.ln_1p();
+    let words: Vec<&str> = claimed.iter().map(|one| one.word()).collect();
+    let held = held(&words, mean) && failed.is_empty();
     let (within, open, few) = (with("within").len(), with("open").len(), with("few").len());
     let off: Vec<&str> = with("off").iter().map(|one| one.cell.id.as_str()).collect();
     if json {

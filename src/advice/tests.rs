@@ -290,6 +290,7 @@ fn servers_at_a_rate_that_they_were_given_are_ranked_by_p99_alone() {
         (None, vec!["smol"], vec!["smol"])
     );
     assert_eq!(at.recommended[0].by, [Measure::P99]);
+    assert_eq!(at.throughput.len(), 2);
     assert!(at.throughput.iter().all(|figure| figure.standing == Standing::Unranked));
     let without = both().map(|mut cell| {
         cell.per_trial.latency_ns_p99.clear();

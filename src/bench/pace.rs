@@ -36,7 +36,7 @@ pub(super) struct Pace {
     samples: u32,
     /// The processes of a cell with quick batches.
     processes: u32,
-    /// The least total time of a process's timed batches.
+    /// The least total time of the timed batches of each of `processes`; where there are fewer, each has more.
     slice: Duration,
     /// The time criterion takes to analyse a cell on two cores, mostly for plots.
     pub(super) analysis: Duration,
@@ -73,7 +73,8 @@ impl Pace {
     /// Returns the timed batches of one of `processes`.
     pub(super) fn batches(self, batch: Duration, processes: u32) -> u64 {
         let each = u128::from(self.samples.div_ceil(processes));
-        let room = self.slice.as_nanos().div_ceil(batch.as_nanos().max(1));
+        let slice = self.slice * self.processes / processes;
+        let room = slice.as_nanos().div_ceil(batch.as_nanos().max(1));
         room.clamp(each, MOST) as u64
     }
 
@@ -155,6 +156,16 @@ mod tests {
             assert!(u64::from(of) * batches >= 10);
         }
         assert_eq!((QUICK.processes(ms(1)), QUICK.batches(ms(100), 5)), (5, 2));
+    }
+
+    #[test]
+    fn the_time_asked_for_is_measured_however_many_processes_share_it() {
+        let asked = Pace { slice: ms(500), ..PACE };
+        for (batch, measured) in [(20, 5000), (150, 5250), (1500, 15_000)] {
+            let of = asked.processes(ms(batch));
+            let batches = asked.batches(ms(batch), of);
+            assert_eq!(u64::from(of) * batches * batch, measured, "{batch} ms");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     output::{Building, Progress, long},
     plan::{Choice, Planned, cells},
-    record::{Cell, State, Trial, Writer},
+    record::{Cell, Run, State, Trial, Writer},
     run::shuffled,
     session::{Session, failed_cell},
     start::{Settings, begin},
@@ -78,7 +78,7 @@ pub(crate) fn measure(
             ("samples", options.sample_size.unwrap_or(SAMPLES).into()),
         ],
     };
-    let run = begin(&settings, models, workloads);
+    let run = Run { planned: Some(chosen.len()), ..begin(&settings, models, workloads) };
     let writer = Writer::create(&options.results, &run)?;
     let folder = writer.folder().to_owned();
     let path = program.path().to_owned();
@@ -173,7 +173,8 @@ impl<'a> Suite<'a> {
     /// Repeats passes over every cell that has begun, each in a different order.
     fn passes(&mut self, progress: &mut Progress) -> Result<(), String> {
         let most = self.going.iter().map(|going| going.wanted).max().unwrap_or(0);
-        for pass in 1..most {
+        // The last pass is for cells that lost a trial with the suite's server.
+        for pass in 1..=most {
             for index in shuffled(self.going.len(), self.seed.wrapping_add(u64::from(pass))) {
                 if interrupted() {
                     return Ok(());

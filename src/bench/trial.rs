@@ -174,6 +174,10 @@ mod tests {
         assert_eq!((cell.cpu_ns_per_job, cell.server_cpu_ns_per_job), (Some(50.0), Some(25.0)));
         assert_eq!(cell.resources.unwrap().rss_bytes_added, Some(50));
         assert_eq!(cell.server_busy_share_max, Some(0.8));
+        // A system that does not count it.
+        let used = Usage::default();
+        let cell = of_ten_jobs(&trials.map(|trial| Trial { used, ..trial }), "");
+        assert_eq!((cell.cpu_ns_per_job, cell.per_trial.cpu_ns_per_job), (None, vec![]));
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub(super) const FREEZES: Experiment = Experiment {
                     "a job that slept goes on on the thread of the timer, which the call then blocks"
                 }
                 (ClaimVerdict::Holds, _, Some(2..)) => "each worker is a loop of its own",
-                (ClaimVerdict::Inconclusive, _, Some(2..)) => {
+                (ClaimVerdict::Inconclusive, _, Some(2..)) if quiet(figures).is_some() => {
                     "now and then: the other worker goes on with the beats where it has them, and cannot take \
                      them over where the blocked one has them, or the timers"
                 }
@@ -169,6 +169,16 @@ mod tests {
         let two = |kind| made(kind, 2, &[(BEAT, [0.2, 0.3, 1.9]), (QUIET, [0.3; 3])]).by(&FREEZES);
         assert_eq!(two(Kind::Loop), ClaimVerdict::DoesNotApply, "it speaks of one loop");
         assert_eq!(two(Kind::Coroutines), ClaimVerdict::Contradicted);
+    }
+
+    #[test]
+    fn beats_that_only_a_busy_machine_makes_late_say_nothing_about_the_workers() {
+        let remark = |quiet: f64| {
+            let figures = [(BEAT, [0.2, 0.3, 19.0]), (QUIET, [quiet; 3])];
+            made(Kind::Loop, 2, &figures).remark_by(&FREEZES).unwrap()
+        };
+        assert!(remark(0.3).starts_with("now and then: the other worker"));
+        assert!(remark(12.0).ends_with("repeat it on a quiet machine"));
     }
 
     #[test]

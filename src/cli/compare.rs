@@ -7,7 +7,7 @@ use clap::Args;
 use super::{CliError, ENVIRONMENT, Output, extent, say, say_json, say_text, usage};
 use crate::{
     cli::Format,
-    compare::{Refusal, agreement, comparable, compare_records},
+    compare::{Refusal, agreement, comparable, compare_records, of_one_build},
     record::{KINDS, PARTS, Record, read},
     report::{agreement_table, comparison_table},
 };
@@ -27,7 +27,7 @@ pub(super) struct CompareArguments {
     /// Count the cells whose intervals are disjoint between two runs; all runs must be of one build.
     #[arg(long)]
     agreement: bool,
-    /// Compare runs of different machines too.
+    /// Compare runs of different machines too, and with --agreement of different builds.
     #[arg(long)]
     any_machine: bool,
     /// Show every interval, reason and detail.
@@ -55,6 +55,9 @@ fn agree(base: Record, head: Record, asked: &CompareArguments) -> Result<u8, Cli
     let runs = [Ok(base), Ok(head)].into_iter().chain(more).collect::<Result<Vec<_>, _>>()?;
     for run in &runs[1..] {
         comparable(&runs[0], run, asked.any_machine).map_err(refused)?;
+        if !asked.any_machine {
+            of_one_build(&runs[0], run).map_err(refused)?;
+        }
     }
     let found = agreement(&runs);
     match asked.output.format {

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Cell, Presence, Record, Run, State};
+use crate::{
+    machine::Fingerprint,
+    record::{Cell, Presence, Record, Run, State},
+};
 use paceline_core::perform::Placement;
 
 use super::shifts::{Shift, shifts};
@@ -120,6 +123,24 @@ pub fn comparable(base: &Record, head: &Record, any_machine: bool) -> Result<Vec
     Ok(machine_differences)
 }
 
+/// Refuses two records whose figures may differ because their programs, models or jobs do.
+pub fn of_one_build(base: &Record, head: &Record) -> Result<(), Refusal> {
+    let (base, head) = (&base.run, &head.run);
+    let both = |name: &str| head.workloads.iter().any(|of| of.name == name);
+    let mut shared = base.workloads.iter().map(|of| of.name.as_str()).filter(|name| both(name));
+    let differ = if base.build != head.build || !version_differences(base, head).is_empty() {
+        "builds of paceline or of models"
+    } else if !shared.all(|name| defined_alike(base, head, name)) {
+        "definitions of a workload"
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::Machine(format!(
+        "{} and {} have different {differ}: count the agreement of runs of one build, or give --any-machine",
+        base.id, head.id
+    )))
+}
+
 pub(super) fn name(run: &Run) -> RunName {
     RunName {
         id: run.id.clone(),
@@ -139,7 +160,10 @@ fn machine_differences(base: &Run, head: &Run) -> Vec<String> {
     if base.hash == head.hash {
         return vec![];
     }
-    let fields = |of: &crate::machine::Fingerprint| {
+    let fields = |of: &Fingerprint, other: &Fingerprint| {
+        let alone = of.features.iter().filter(|crates| !other.features.contains(crates));
+        let alone: Vec<&str> = alone.map(String::as_str).collect();
+        let alone = if alone.is_empty() { "none".into() } else { alone.join(" ") };
         [
             ("architecture", of.architecture.clone()),
             ("CPU", of.cpu.join(" ")),
@@ -150,9 +174,10 @@ fn machine_differences(base: &Run, head: &Run) -> Vec<String> {
             ("kernel", of.kernel.clone()),
             ("compiler", of.rustc.clone()),
             ("flags", of.flags.clone()),
+            ("features", alone),
         ]
     };
-    let both = fields(base).into_iter().zip(fields(head));
+    let both = fields(base, head).into_iter().zip(fields(head, base));
     let differ = both.filter(|((_, base), (_, head))| base != head);
     let mut differ: Vec<String> =
         differ.map(|((field, base), (_, head))| format!("{field} ({base}, {head})")).collect();

@@ -212,8 +212,8 @@ mod tests {
         ] {
             let url = parsed(text).unwrap();
             assert_eq!(url.authority(), host);
-            let system = ("localhost", url.port).to_socket_addrs().unwrap();
-            assert!(system.zip(&url.addresses).all(|(one, other)| one == *other), "{url:?}");
+            let system: Vec<_> = ("localhost", url.port).to_socket_addrs().unwrap().collect();
+            assert!(url.addresses.starts_with(&system), "{url:?}");
             for v4 in [true, false] {
                 assert!(url.addresses.iter().any(|address| address.is_ipv4() == v4), "{url:?}");
             }

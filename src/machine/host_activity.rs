@@ -17,8 +17,8 @@ pub struct HostActivity {
     /// The part in which any program ran.
     #[serde(default)]
     pub busy_ticks: u64,
-    /// Time in which a task waited for a CPU, in microseconds.
-    pub pressure_us: u64,
+    /// Time in which a task waited for a CPU, in microseconds; `None` if the kernel does not count it.
+    pub pressure_us: Option<u64>,
     /// The number of CPUs in these sums.
     pub cpus: usize,
 }
@@ -35,7 +35,7 @@ impl HostActivity {
             cpu_ticks: busy + stolen + idle,
             steal_ticks: stolen,
             busy_ticks: busy,
-            pressure_us: waited.and_then(|text| pressure(&text)).unwrap_or(0),
+            pressure_us: waited.and_then(|text| pressure(&text)),
             cpus,
         }
     }
@@ -47,15 +47,17 @@ impl HostActivity {
             cpu_ticks: self.cpu_ticks.saturating_sub(before.cpu_ticks),
             steal_ticks: self.steal_ticks.saturating_sub(before.steal_ticks),
             busy_ticks: self.busy_ticks.saturating_sub(before.busy_ticks),
-            pressure_us: self.pressure_us.saturating_sub(before.pressure_us),
+            pressure_us: both(self.pressure_us, before.pressure_us, u64::saturating_sub),
             cpus: self.cpus,
         }
     }
 
-    /// Returns the share of the time in which a task waited for a CPU; `None` after too short a time.
+    /// Returns the share of the time in which a task waited for a CPU; `None` after too short a time, or if the kernel
+    /// does not count it.
     pub fn pressure_share(self) -> Option<f64> {
         let wall_us = self.cpu_ticks as f64 / self.cpus.max(1) as f64 * TICK.as_micros() as f64;
-        (self.cpu_ticks > 0).then(|| (self.pressure_us as f64 / wall_us).min(1.0))
+        let waited_us = self.pressure_us.filter(|_| self.cpu_ticks > 0)?;
+        Some((waited_us as f64 / wall_us).min(1.0))
     }
 
     /// Returns the share of other programs in the CPU time that was not `own`, of which `server` is a server's; `None`
@@ -78,14 +80,19 @@ impl HostActivity {
 
 impl std::iter::Sum for HostActivity {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(HostActivity::default(), |a, b| HostActivity {
+        let sum = |a: HostActivity, b: HostActivity| HostActivity {
             cpu_ticks: a.cpu_ticks + b.cpu_ticks,
             steal_ticks: a.steal_ticks + b.steal_ticks,
             busy_ticks: a.busy_ticks + b.busy_ticks,
-            pressure_us: a.pressure_us + b.pressure_us,
+            pressure_us: both(a.pressure_us, b.pressure_us, |a, b| a + b),
             cpus: a.cpus.max(b.cpus),
-        })
+        };
+        all.reduce(sum).unwrap_or_default()
     }
+}
+
+fn both(a: Option<u64>, b: Option<u64>, combine: fn(u64, u64) -> u64) -> Option<u64> {
+    Some(combine(a?, b?))
 }
 
 fn pressure(text: &str) -> Option<u64> {
@@ -102,11 +109,22 @@ mod tests {
         let found = HostActivity {
             cpu_ticks: 500,
             steal_ticks: 22,
-            pressure_us: 1_000_000,
+            pressure_us: Some(1_000_000),
             cpus: 2,
             ..HostActivity::default()
         };
         assert_eq!((found.steal_share(), found.pressure_share()), (Some(0.044), Some(0.4)));
+        let twice = [found, found].into_iter().sum::<HostActivity>();
+        assert_eq!(
+            (twice.pressure_share(), twice.since(found).pressure_share()),
+            (Some(0.4), Some(0.4))
+        );
+        // Without pressure stall information.
+        let silent = HostActivity { pressure_us: None, ..found };
+        for activity in [silent, silent.since(silent), [silent, found].into_iter().sum()] {
+            assert_eq!(activity.pressure_share(), None);
+        }
+        assert_eq!(silent.steal_share(), Some(0.044));
         let text = "some avg10=0.00 avg60=0.00 avg300=0.00 total=12345\nfull avg10=0 total=9\n";
         assert_eq!(pressure(text), Some(12_345));
         assert_eq!(HostActivity::default().steal_share(), None);

@@ -187,6 +187,13 @@ impl AtShare {
     }
 }
 
+impl AtShare {
+    /// Formats its share as it was asked for: `12.5 %`.
+    pub(crate) fn percent(&self) -> String {
+        format!("{} %", (self.share * 1e8).round() / 1e6)
+    }
+}
+
 /// Returns the latencies that tables show, by the names of their columns.
 pub(crate) fn by_column(of: &Distribution) -> [(&'static str, Option<u64>); 5] {
     [

@@ -43,7 +43,7 @@ impl Record {
         names
     }
 
-    /// Returns what an interrupted run lacks and how to resume it; `None` if it is complete.
+    /// Returns what an interrupted run lacks and what to do about it; `None` if it is complete.
     pub fn missing(&self) -> Option<String> {
         let planned = self.run.planned.filter(|planned| self.cells.len() < *planned)?;
         let place = self.folder.parent().unwrap_or(&self.folder).display();
@@ -52,6 +52,7 @@ impl Record {
             None if self.run.can_be_resumed() => {
                 format!("go on with paceline run --resume --out {place}")
             }
+            None if self.run.instrument == "criterion" => "cargo bench measures all anew".into(),
             None => "measure again for the others".into(),
         };
         Some(format!(

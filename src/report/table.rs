@@ -4,7 +4,9 @@ mod reasons;
 #[cfg(test)]
 mod tests;
 
-pub(super) use reasons::{both_modes, by_reason, missing, notes, was_cut_off};
+pub(super) use reasons::{
+    both_modes, by_reason, missing, notes, remarks as figure_remarks, was_cut_off,
+};
 
 use std::fmt::Write;
 
@@ -60,7 +62,7 @@ pub fn cells_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent
         text.push_str(&details(&of, extent));
     }
     let mut under = vec![legend(cells, usual, least)];
-    under.extend(reasons::remarks(cells));
+    under.extend(figure_remarks(cells));
     if extent == Extent::Short {
         under.extend(missing(cells));
     }
@@ -125,8 +127,9 @@ fn legend(cells: &[&Cell], usual: usize, fields: Fields) -> String {
         None => String::new(),
         Some(_) if fields == Fields::Intervals => "; ±: half of the 95 % interval".into(),
         Some((half, cell)) => format!(
-            "; ±: half of the 95 % interval, at most {half:.0} % ({} {} at {}); `paceline report --format table \
+            "; ±: half of the 95 % interval, at most {} % ({} {} at {}); `paceline report --format table \
              --all` shows each",
+            half.ceil(),
             cell.workload,
             cell.model,
             count(cell.scale)

@@ -37,15 +37,17 @@ pub(crate) fn whole(
     let latency = |of: fn(&Distribution) -> Option<u64>| {
         every(trials, |trial| of(trial.recorded.latency.as_ref()?))
     };
+    // Not every system counts the CPU time of other processes.
+    let cpu = |trial: &Trial| {
+        let used_ns = trial.used.cpu_ns();
+        (used_ns > 0).then(|| used_ns as f64 / jobs_of(planned, trial))
+    };
     let per_trial = PerTrial {
         jobs_per_second: medians.iter().map(|ns| planned.scale as f64 * 1e9 / ns).collect(),
         latency_ns_p50: latency(|of| Some(of.ns_p50)),
         latency_ns_p99: latency(Distribution::p99),
         rss_bytes_max: every(trials, |trial| trial.attest.rss_bytes_max),
-        cpu_ns_per_job: trials
-            .iter()
-            .map(|trial| trial.used.cpu_ns() as f64 / jobs_of(planned, trial))
-            .collect(),
+        cpu_ns_per_job: trials.iter().map(cpu).collect::<Option<_>>().unwrap_or_default(),
     };
     let jobs = jobs(planned, trials);
     let resources = Resources {
@@ -60,7 +62,7 @@ pub(crate) fn whole(
         trials_ns: medians.iter().map(|ns| *ns as u64).collect(),
         attest: trials.last().map(|trial| trial.attest.clone()),
         bound_jobs_per_second: bound(batch_ns),
-        cpu_ns_per_job: Some(resources.cpu_ns_per_job()),
+        cpu_ns_per_job: Some(resources.cpu_ns_per_job()).filter(|ns| *ns > 0.0),
         server_cpu_ns_per_job: Some(server_ns as f64 / jobs),
         server_busy_share_max: busiest.reduce(f64::max),
         latency: merged("the latency", |trial| &trial.recorded.latency)?,

@@ -63,6 +63,7 @@ fn discoveries_are_those_of_scipy() {
         let found = discoveries(&numbers(&vector["p"]), number(&vector["rate"]));
         let theirs = vector["found"].as_array().unwrap();
         assert!(theirs.iter().any(|found| found == true) && theirs.iter().any(|f| f == false));
+        assert_eq!(found.len(), theirs.len());
         assert!(found.iter().zip(theirs).all(|(ours, theirs)| theirs == ours), "{found:?}");
     }
 }

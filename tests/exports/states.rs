@@ -69,6 +69,7 @@ fn what_regressed_or_is_invalid_fails_and_what_could_not_be_told_is_skipped() {
         assert!(found.0 == kind && found.1.contains(said), "{name}: {found:?}");
     }
     let refused = tests(&Export::Junit.render(&RUNS[3]));
+    assert_eq!(refused.len(), RUNS[3].cells.len());
     assert!(refused.iter().all(|(_, end, why)| end == "skipped" && why.contains("ulimit")));
 }
 

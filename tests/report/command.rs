@@ -173,6 +173,12 @@ fn a_run_that_was_cut_off_says_so_and_nothing_of_a_record_is_written_over() {
     begun_by("run");
     says(&["run"], 0, &[cut_off, "ended; go on with paceline run --resume --out"]);
     assert!(fs::read_to_string(at.join("report.html")).unwrap().contains(cut_off));
+    run["instrument"] = "criterion".into();
+    run["settings"]["profile"] = "full".into();
+    fs::write(at.join("run.json"), run.to_string()).unwrap();
+    says(&["run"], 0, &[cut_off, "cargo bench measures all anew"]);
+    let page = fs::read_to_string(at.join("report.html")).unwrap();
+    assert!(page.contains("PACELINE_PROFILE=full cargo bench -- "));
     for part in ["run.json", "cells.jsonl"] {
         let part = at.join(part);
         let before = fs::read(&part).unwrap();

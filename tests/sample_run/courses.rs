@@ -12,7 +12,7 @@ pub(crate) fn told(record: &mut Record) {
         let name = cell.model.clone();
         let Cell { state: State::Ok, load: Some(load), .. } = cell else { continue };
         if load.knee.is_some() {
-            load.at_shares = [0.25, 0.5, 0.75].map(|share| at_share(share, load)).into();
+            load.at_shares = [0.25, 0.5, 0.755].map(|share| at_share(share, load)).into();
         } else if load.rate.is_some() {
             load.intervals = (0..3).map(intervals).collect();
             load.by_url = urls("/orders").into();

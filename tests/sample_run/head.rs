@@ -107,5 +107,11 @@ fn timer_floor() -> Option<Distribution> {
 
 /// A quiet machine, for two seconds.
 pub(crate) fn meanwhile() -> HostActivity {
-    HostActivity { cpu_ticks: 1600, steal_ticks: 2, busy_ticks: 900, pressure_us: 24_000, cpus: 8 }
+    HostActivity {
+        cpu_ticks: 1600,
+        steal_ticks: 2,
+        busy_ticks: 900,
+        pressure_us: Some(24_000),
+        cpus: 8,
+    }
 }

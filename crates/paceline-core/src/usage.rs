@@ -18,9 +18,7 @@ macro_rules! usage {
         }
 
         impl Usage {
-            /// Returns the usage since `before`.
-            #[must_use]
-            pub fn since(self, before: Usage) -> Usage {
+            fn increase(self, before: Usage) -> Usage {
                 Usage { $($field: self.$field.saturating_sub(before.$field),)* }
             }
         }
@@ -61,6 +59,16 @@ impl Usage {
         paceline_gated::usage::Usage::now().into()
     }
 
+    /// Returns the usage since `before`. Its CPU time is exact where the sum of both parts is, even if the parts are
+    /// only known in ticks: then one of them may seem to fall.
+    #[must_use]
+    pub fn since(self, before: Usage) -> Usage {
+        let all = self.cpu_ns().saturating_sub(before.cpu_ns());
+        let used = self.increase(before);
+        let system_cpu_ns = used.system_cpu_ns.min(all);
+        Usage { system_cpu_ns, user_cpu_ns: all - system_cpu_ns, ..used }
+    }
+
     /// Returns user and system CPU time together, in nanoseconds.
     pub fn cpu_ns(self) -> u64 {
         self.user_cpu_ns + self.system_cpu_ns
@@ -82,6 +90,20 @@ pub(crate) fn waited_for_cpu() -> Option<Duration> {
 mod tests {
     use super::*;
     use std::thread;
+
+    #[test]
+    fn cpu_time_is_that_of_the_process_where_its_parts_are_known_in_ticks() {
+        let of = |user_ms, system_ms| Usage {
+            user_cpu_ns: user_ms * 1_000_000,
+            system_cpu_ns: system_ms * 1_000_000,
+            ..Usage::default()
+        };
+        // The clock of the process went from 95 ms to 97 ms, and a tick of 10 ms in the kernel ended.
+        assert_eq!(of(87, 10).since(of(95, 0)), of(0, 2));
+        assert_eq!(of(97, 10).since(of(87, 0)), of(10, 10));
+        assert_eq!(of(97, 10).since(of(90, 10)), of(7, 0));
+        assert_eq!(of(0, 0).since(of(90, 10)), of(0, 0));
+    }
 
     #[test]
     #[cfg(target_os = "linux")]

@@ -2,7 +2,7 @@
 
 use super::phrases::{Names, at, percent};
 use crate::{
-    advice::{APART, Advice, AtScale, Figure, MARGIN, Standing, is_discontinued},
+    advice::{APART, Advice, AtScale, Figure, MARGIN, Standing, Timer, is_discontinued},
     output::{count, long_ns},
     record::State,
     report::table::in_order,
@@ -78,15 +78,20 @@ pub(super) fn two_modes(advice: &Advice, names: &Names) -> Option<String> {
     })
 }
 
-/// Returns the first scale at which the timers of the least late and the latest model differ by more than the margin, as a
-/// share of the shortest wait of its jobs, and says how much.
+/// Returns the first scale at which the timers of the least late and the latest ranked model differ by more than the
+/// margin, as a share of the shortest wait of its jobs, and says how much.
 pub(super) fn timers_apart<'a>(
     ranked: &[&'a AtScale],
     names: &Names,
 ) -> Option<(&'a AtScale, String)> {
     ranked.iter().find_map(|scale| {
-        let least = scale.timers.iter().min_by_key(|timer| timer.late_ns_p50)?;
-        let most = scale.timers.iter().max_by_key(|timer| timer.late_ns_p50)?;
+        let is_ranked = |timer: &&Timer| {
+            let mut figures = scale.throughput.iter().chain(&scale.p99);
+            figures.any(|of| of.series == timer.series && of.standing != Standing::Unranked)
+        };
+        let timers = || scale.timers.iter().filter(is_ranked);
+        let least = timers().min_by_key(|timer| timer.late_ns_p50)?;
+        let most = timers().max_by_key(|timer| timer.late_ns_p50)?;
         let apart = (most.late_ns_p50 - least.late_ns_p50) as f64;
         let counts = scale.floor_ns > 0 && apart > MARGIN * scale.floor_ns as f64;
         let said = || {

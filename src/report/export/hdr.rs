@@ -20,7 +20,8 @@ const NAME: usize = 200;
 
 /// Returns an interval log, version 1.3: an interval for each cell, with the cell as its tag. Values are in
 /// nanoseconds; the greatest, which readers only show, is in milliseconds. A cell has no time of measurement, so every
-/// interval begins with the run, and is as long as its recorded batches. Cells without latencies are comments.
+/// interval begins with the run, and is as long as its recorded batches, or all trials. Cells without latencies are
+/// comments.
 pub(super) fn log(sheet: &Sheet) -> String {
     let started = humantime::parse_rfc3339(sheet.started).ok();
     let started = started.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
@@ -59,10 +60,11 @@ fn latency<'a>(row: &Row<'a>) -> Result<(&'a Cell, &'a Distribution), String> {
     Err(format!("{}{reason}", word(cell.state)))
 }
 
-/// Returns the total time of the recorded batches, or the duration of the load.
+/// Returns the total time of the recorded batches, or of a load's trials: the histogram is of all of them.
 fn recorded_seconds(cell: &Cell, latency: &Distribution) -> f64 {
     let batches = latency.count as f64 / cell.scale.max(1) as f64;
     let recorded = cell.batch_ns.map(|trial| trial.value * batches / 1e9);
-    let lasted = cell.load.as_ref().map(|load| load.duration_seconds);
+    let trials = cell.trials().max(1) as f64;
+    let lasted = cell.load.as_ref().map(|load| load.duration_seconds * trials);
     lasted.or(recorded).filter(|seconds| seconds.is_finite() && *seconds >= 0.0).unwrap_or(0.0)
 }

@@ -132,7 +132,7 @@ fn at_share(at: &AtShare) -> String {
             times.join(", ") + &mark + &errors
         }
     };
-    format!("at {:.0} % of that, {} requests per second: {found}", at.share * 100.0, rate(at.rate))
+    format!("at {} of that, {} requests per second: {found}", at.percent(), rate(at.rate))
 }
 
 /// Returns "smol against tokio, 5 pairs of trials: p50 0.81× (0.78× to 0.84×), faster; …".

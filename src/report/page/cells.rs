@@ -78,7 +78,13 @@ pub(super) fn command(run: &Run, cell: &Cell) -> String {
     if run.instrument == "criterion" {
         let escaped = regex::escape(&format!("{}/{}", cell.workload, cell.model));
         let at = cell.workers.map_or_else(String::new, |workers| format!("(@{workers})?"));
-        return format!("cargo bench -- {}", shell(&format!("^{escaped}{at}/{}$", cell.scale)));
+        // A profile has workloads and scales of its own.
+        let profile = run.settings.get("profile").and_then(serde_json::Value::as_str);
+        let profile = profile
+            .filter(|profile| *profile != "default")
+            .map_or_else(String::new, |profile| format!("PACELINE_PROFILE={} ", shell(profile)));
+        let only = shell(&format!("^{escaped}{at}/{}$", cell.scale));
+        return format!("{profile}cargo bench -- {only}");
     }
     let placed = entry.is_none_or(|entry| entry.info.placements[0] != cell.placement);
     let placement = if placed { format!(" --placement {}", cell.placement) } else { String::new() };

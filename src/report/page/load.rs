@@ -108,7 +108,7 @@ fn at_share(at: &AtShare, loaded: &mut Loaded, table: &mut Table) {
     let kept = at.state == State::Ok;
     let is_late = at.mostly_late.iter().any(|name| name == "p99");
     table.rows.push(vec![
-        format!("{}, at {:.0} % of the highest kept", loaded.name, at.share * 100.0).into(),
+        format!("{}, at {} of the highest kept", loaded.name, at.percent()).into(),
         rate(at.rate).into(),
         at.latency_ns_p99.map_or_else(Data::default, |p99| marked(p99, is_late)),
         if kept { "yes" } else { "no" }.into(),

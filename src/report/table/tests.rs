@@ -54,6 +54,14 @@ fn the_best_is_marked_with_all_that_no_test_tells_from_it() {
 }
 
 #[test]
+fn the_widest_interval_is_not_rounded_to_a_narrower_one() {
+    let jobs_per_second = Some(Estimate { value: 1000.0, lower: 876.0, upper: 1124.0 });
+    let wide = Cell { jobs_per_second, ..cell("tokio", 1000.0, 1.0, LONG) };
+    let text = legend(&[&wide, &cell("smol", 1000.0, 1.0, LONG)], 5, Fields::Trials);
+    assert!(text.contains("at most 13 % (sleep tokio at 10)"), "{text}");
+}
+
+#[test]
 fn rows_in_which_all_models_are_at_their_bound_are_named_as_telling_none_apart() {
     let bound = |model: &str, scale: usize, share: f64| {
         let of = cell(model, 97.0, 1.0, LONG);

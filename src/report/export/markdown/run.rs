@@ -4,7 +4,8 @@ use super::{
     super::super::{
         load::{BY_URL, has_late_url, late_remark, least_legend, of_url, shown as shown_metric},
         table::{
-            by_state, figure, in_order, marks, ranked, series, several_workers, summary, word,
+            by_state, figure, figure_remarks, in_order, marks, ranked, series, several_workers,
+            summary, word,
         },
         unreliable::remarks,
     },
@@ -22,6 +23,8 @@ const RESERVED: usize = 1_000;
 const NAME: usize = 60;
 /// The longest reason.
 const REASON: usize = 150;
+/// The longest remark, which lists a few cells.
+const REMARK: usize = 500;
 
 pub(super) fn markdown(record: &Record) -> String {
     let run = &record.run;
@@ -73,6 +76,9 @@ fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
         return cells.len();
     }
     let left = by_scale(page, &batches) + by_load(page, &loads);
+    for remark in figure_remarks(&batches) {
+        page.line(&format!("\n{}.", escaped(&cut(&capital(&remark), REMARK))));
+    }
     nodes(page, &loads);
     late(page, &loads);
     by_url(page, &loads);
@@ -98,7 +104,9 @@ fn by_scale(page: &mut Page, cells: &[&Cell]) -> usize {
         return cells.len();
     }
     let mut left = 0;
-    for scale in in_order(cells.iter().map(|cell| cell.scale)) {
+    let mut scales = in_order(cells.iter().map(|cell| cell.scale));
+    scales.sort_unstable();
+    for scale in scales {
         let row: Vec<&Cell> = cells.iter().copied().filter(|cell| cell.scale == scale).collect();
         let marks = ranked(&row);
         let figures = names.iter().map(|name| {
