@@ -374,10 +374,7 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Entry>, CliError> {
     if names.is_empty() {
         return Ok(MODELS.iter().collect());
     }
-    let twice = |(at, name): &(usize, &String)| names[..*at].contains(name);
-    if let Some((_, name)) = names.iter().enumerate().find(twice) {
-        return Err(usage(format!("--model names {name} twice: give it once")));
-    }
+    values::each_once("--model", names).map_err(usage)?;
     names.iter().map(|name| models::find(name)).collect::<Result<_, _>>().map_err(usage)
 }
 

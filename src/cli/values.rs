@@ -147,3 +147,12 @@ fn possible_values(command: &Command, missing: &str) -> String {
         format!(" [possible values: {}]", names.join(", "))
     }
 }
+
+/// Checks that `option` names nothing twice.
+pub(super) fn each_once(option: &str, names: &[String]) -> Result<(), String> {
+    let twice = |(at, name): &(usize, &String)| names[..*at].contains(name);
+    match names.iter().enumerate().find(twice) {
+        Some((_, name)) => Err(format!("{option} names {name} twice: give it once")),
+        None => Ok(()),
+    }
+}
