@@ -92,7 +92,7 @@ fn what_was_not_measured_says_why() {
     cells[3].state = State::Refused;
     assert_eq!(read(RATE, &cells), ["over budget, refused"]);
     cells[2].reason = Some("1 process of it ended, 3 are needed: it was interrupted".into());
-    assert_eq!(read(RATE, &cells), ["over budget, interrupted, refused"]);
+    assert_eq!(read(RATE, &cells), ["interrupted, over budget, refused"]);
     assert_eq!(read(RATE, &[]), [""; 0]);
     let mut recorded = run("rounds");
     let matrix = |run: &Run| {
