@@ -228,7 +228,7 @@ fn the_plain_programs_have_the_runtimes_of_the_suite() {
 
 #[test]
 fn the_cost_of_the_suite_is_what_is_claimed_only_where_every_ratio_was_judged() {
-    let ratios = [(1.02, 1.01, 1.03), (1.02, 0.99, 1.05), (1.05, 1.04, 1.06), (0.9, 0.8, 1.0)];
+    let ratios = [(1.02, 1.01, 1.025), (1.02, 0.99, 1.05), (1.05, 1.04, 1.06), (0.9, 0.8, 1.0)];
     assert_eq!(ratios.map(cost::word), ["within", "open", "off", "off"]);
     assert_eq!(cost::ENOUGH, 10, "docs/cost.md says so");
     assert!(cost::held(&["within", "open"], 1.0) && cost::held(&[], 1.0));

@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn cpu_time_is_that_of_the_process_where_its_parts_are_known_in_ticks() {
-        let of = |user_ms, system_ms| Usage {
+        let of = |user_ms: u64, system_ms: u64| Usage {
             user_cpu_ns: user_ms * 1_000_000,
             system_cpu_ns: system_ms * 1_000_000,
             ..Usage::default()
