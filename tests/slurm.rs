@@ -354,7 +354,7 @@ fn one_command_runs_a_load_in_both_directions_and_each_has_a_record() {
     assert!(run.contains("2 blocks, 2 cells:"), "{run}");
     let records = fs::read_dir(cluster.dir().join("results")).unwrap();
     let server = |record: std::io::Result<fs::DirEntry>| {
-        let record = paceline::record::read(&record.unwrap().path()).unwrap();
+        let record = read(&record.unwrap().path()).unwrap();
         record.cells[0].load.as_ref().unwrap().hosts.as_ref().unwrap().server.clone()
     };
     let mut servers: Vec<String> = records.map(server).collect();

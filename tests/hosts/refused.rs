@@ -85,8 +85,10 @@ fn a_generator_with_another_plan_or_token_is_refused_at_once_and_the_right_one_s
         ("tokenless", "copy the plan's folder with its token from there"),
         ("other", "refused this generator: it has another plan"),
     ] {
-        let words = ["work", dir, "0000", "--node", "b"];
-        fails(&paceline(folder.path(), &[], &words).output().unwrap(), 2, &[why]);
+        let mut b = paceline(folder.path(), &[], &["work", dir, "0000", "--node", "b"]);
+        // On a machine of its own: on the leader's, it would wait until that is free.
+        b.env("PACELINE_TEST_MACHINE", folder.path().join(dir));
+        fails(&b.output().unwrap(), 2, &[why]);
     }
     all_end_well([leader, work(folder.path(), &[], "b")]);
 }
