@@ -130,17 +130,15 @@ pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
             MARGIN * 100.0
         ),
     ];
-    let kinds: [(&str, fn(&str) -> bool); 2] = [
-        ("Discontinued, and never recommended", is_discontinued),
-        ("Unreliable, and left out of the sentences", |model| unreliable(model).is_some()),
-    ];
-    for (what, is) in kinds {
+    let mut set_apart = |what: &str, is: fn(&str) -> bool| {
         let names = run.models.iter().map(|model| &*model.name).filter(|model| is(model));
         let names: Vec<String> = names.map(name).collect();
         if !names.is_empty() {
             lines.push(format!("{what}: {}.", listed(&names, 12)));
         }
-    }
+    };
+    set_apart("Discontinued, and never recommended", is_discontinued);
+    set_apart("Unreliable, and left out of the sentences", |model| unreliable(model).is_some());
     let load = workloads.iter().filter_map(|of| of.advice.other_load_share);
     lines.extend(busy(load.reduce(f64::max)));
     lines.extend(run.timer_floor.as_ref().map(|floor| format!("Timers: {}.", floor_line(floor))));
