@@ -343,7 +343,7 @@ fn what_cannot_be_gated_has_one_sentence_that_says_what_to_do() {
     let wide = entry("margin = \"8%\"\nclear_margin = \"10%\"");
     fs::write(place.join("gate.toml"), wide + &entry("clear_margin = \"5%\"")).unwrap();
     let said = with(&["cpu", "--model", "sequential", "--scale", "4", "--config", "gate.toml"]);
-    assert!(said.contains("the margins of cpu/sequential/4 do not go together: "), "{said}");
+    assert!(said.contains("the margins of cpu/sequential"), "{said}");
     let (code, _, said) = ran(&example("faulty"), &["--filter", "^same$"], place);
     assert_eq!(code, Some(2));
     assert!(said.contains("the margins of same do not go together: "), "{said}");

@@ -1,8 +1,6 @@
 //! Says why base and head are the same program, and whether the difference of their sources could have reached it.
 
-use std::{
-    collections::BTreeMap, ffi::OsString, fs, ops::Range, os::unix::fs::PermissionsExt, path::Path,
-};
+use std::{collections::BTreeMap, ffi::OsString, fs, os::unix::fs::PermissionsExt, path::Path};
 
 use super::{
     build::{Built, GateError},
@@ -24,9 +22,7 @@ impl Project {
         (base, base_built): (&Source, &Built),
         (head, head_built): (&Source, &Built),
     ) -> Result<Option<SameProgram>, GateError> {
-        let are_same = base_built.side.program_sha256 == head_built.side.program_sha256
-            || self.differ_in_folders_alone(base_built, head_built)?;
-        if !are_same {
+        if base_built.side.program_sha256 != head_built.side.program_sha256 {
             return Ok(None);
         }
         let found = match (&base.kind, &head.kind) {
@@ -38,9 +34,7 @@ impl Project {
                 let files = changed(layout, from, to)?;
                 if layout.is_paceline() && !(files.is_empty() && base_pins == head_pins) {
                     not_affected(&files)
-                } else if only_data(&files)
-                    || started(base_built, layout)? != started(head_built, layout)?
-                {
+                } else if only_data(&files) || started(base_built)? != started(head_built)? {
                     // Each side runs beside its own files: the same program with other data, or with another program
                     // that it starts, is a different side.
                     return Ok(None);
@@ -55,15 +49,6 @@ impl Project {
             ),
         };
         Ok(Some(found))
-    }
-
-    /// Returns whether two built sides are the same program in different folders.
-    fn differ_in_folders_alone(&self, base: &Built, head: &Built) -> Result<bool, GateError> {
-        if base.folder.is_none() || head.folder.is_none() {
-            return Ok(false);
-        }
-        let bytes = |built: &Built| bytes(&built.program, built, self.layout()?);
-        Ok(bytes(base)? == bytes(head)?)
     }
 
     /// Returns a sentence if the head has another bench than the base: a cell may do other work under the same name.
@@ -100,43 +85,14 @@ impl Project {
     }
 }
 
-/// Returns the bytes of a program of a side without what differs from folder to folder: the name of the side's folder,
-/// which a bench contains that finds its files by `CARGO_MANIFEST_DIR`, and the linker's hash of all bytes.
-fn bytes(program: &Path, built: &Built, layout: &Layout) -> Result<Vec<u8>, GateError> {
-    let mut bytes = fs::read(program).map_err(|error| GateError::reading(program, &error))?;
-    let sides = layout.sides();
-    let inside = built.folder.as_ref().and_then(|folder| folder.strip_prefix(&sides).ok());
-    if let Some(name) = inside.and_then(|inside| inside.iter().next()) {
-        let name = name.as_encoded_bytes();
-        blank(&mut bytes, name, 0..name.len());
-        // Its note: the length of the hash, the type 3, the owner's name, the hash. Most linkers make 8 or 20 bytes.
-        for length in [8, 20] {
-            let note = [&[length, 0, 0, 0, 3, 0, 0, 0][..], b"GNU\0"].concat();
-            blank(&mut bytes, &note, note.len()..note.len() + usize::from(length));
-        }
-    }
-    Ok(bytes)
-}
-
-/// Overwrites a part of each occurrence of `mark` and what follows it.
-fn blank(bytes: &mut [u8], mark: &[u8], part: Range<usize>) {
-    let mut from = 0;
-    while let Some(at) = bytes[from..].windows(mark.len()).position(|found| found == mark) {
-        let start = from + at;
-        if let Some(part) = bytes.get_mut(start + part.start..start + part.end) {
-            part.fill(0);
-        }
-        from = start + mark.len();
-    }
-}
-
 /// Returns the programs of a side that its bench names, such as `target/release/my-tool`.
-fn started(built: &Built, layout: &Layout) -> Result<BTreeMap<OsString, Vec<u8>>, GateError> {
+fn started(built: &Built) -> Result<BTreeMap<OsString, Vec<u8>>, GateError> {
     let places = built.folder.iter().flat_map(|folder| folder.ancestors());
     let Some(place) = places.map(|at| at.join("target/release")).find(|at| at.is_dir()) else {
         return Ok(BTreeMap::new());
     };
-    let bench = bytes(&built.program, built, layout)?;
+    let read = |path: &Path| fs::read(path).map_err(|error| GateError::reading(path, &error));
+    let bench = read(&built.program)?;
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(place).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -144,7 +100,7 @@ fn started(built: &Built, layout: &Layout) -> Result<BTreeMap<OsString, Vec<u8>>
         let is_program =
             entry.metadata().is_ok_and(|of| of.is_file() && of.permissions().mode() & 0o111 != 0);
         if is_program && bench.windows(path.len()).any(|part| part == path) {
-            found.insert(name, bytes(&entry.path(), built, layout)?);
+            found.insert(name, read(&entry.path())?);
         }
     }
     Ok(found)
@@ -345,15 +301,6 @@ mod tests {
         ] {
             assert_eq!(of(&[file]).sameness, Sameness::Unreached, "{file}");
         }
-    }
-
-    #[test]
-    fn a_part_of_each_occurrence_is_overwritten_as_far_as_there_are_bytes() {
-        let mut bytes = b"a mark12, mark34 mark".to_vec();
-        blank(&mut bytes, b"mark", 4..6);
-        assert_eq!(bytes, b"a mark\0\0, mark\0\0 mark");
-        blank(&mut bytes, b"mark", 0..4);
-        assert_eq!(bytes, b"a \0\0\0\0\0\0, \0\0\0\0\0\0 \0\0\0\0");
     }
 
     #[test]

@@ -323,23 +323,6 @@ fn the_same_bench_with_another_program_that_it_starts_is_another_side() {
 }
 
 #[test]
-fn a_program_that_contains_the_path_of_its_folder_is_the_same_as_that_of_another_folder() {
-    let tiny = Tiny::without_commit("");
-    let bench = "fn main() { println!(\"{} {}\", env!(\"CARGO_MANIFEST_DIR\"), tiny::said()); }\n";
-    tiny.write("benches/gate.rs", bench);
-    tiny.commit("one");
-    tiny.write("src/lib.rs", "// Said.\npub fn said() -> &'static str { \"one\" }\n");
-    tiny.commit("a comment");
-    let [base, head] = ["HEAD~1", "HEAD"].map(|name| tiny.build(name).unwrap());
-    assert_ne!(base.side.program_sha256, head.side.program_sha256);
-    let same = tiny.same("HEAD~1", Some("HEAD")).unwrap();
-    assert_eq!(same.sameness, Sameness::Unreached, "{}", same.why);
-    tiny.says("two");
-    tiny.commit("two");
-    assert_eq!(tiny.same("HEAD~1", Some("HEAD")), None);
-}
-
-#[test]
 fn what_is_not_committed_leaves_no_object_in_the_repository() {
     let tiny = Tiny::new();
     tiny.write(".env", "SECRET=1\n");

@@ -26,7 +26,7 @@ fn what_a_killed_run_left_is_cleared_away() {
     tiny.git(&["worktree", "add", "-q", "--detach", gone.to_str().unwrap()]);
     fs::remove_dir_all(gone).unwrap();
     let users = tempfile::tempdir().unwrap();
-    let users = users.path().join("own");
+    let users = users.path().canonicalize().unwrap().join("own");
     tiny.git(&["worktree", "add", "-q", "--detach", users.to_str().unwrap()]);
     fs::remove_dir_all(&users).unwrap();
     let mut ended = Command::new("true").spawn().unwrap();

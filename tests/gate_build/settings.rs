@@ -37,10 +37,10 @@ fn a_tool_chain_that_the_head_names_is_the_heads_alone() {
     let place = tempfile::tempdir().unwrap();
     let (cargo, noted) = (place.path().join("cargo"), place.path().join("noted"));
     let (real, file) = (env!("CARGO"), noted.display());
-    let notes = format!(
+    let wrapper = format!(
         "case \" $* \" in *' bench '*) echo \"${{RUSTUP_TOOLCHAIN-none}} $(ls rust-toolchain.toml 2>&1)\" >>'{file}';; esac\nexec '{real}' \"$@\""
     );
-    script(&cargo, &notes);
+    script(&cargo, &wrapper);
     let path = format!("{}:{}", place.path().display(), env::var("PATH").unwrap());
     let test = "settings::a_tool_chain_that_the_head_names_is_the_heads_alone";
     let mut child = again(test, &tiny.folder);
