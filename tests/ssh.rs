@@ -185,7 +185,7 @@ fn a_load_has_each_role_on_its_own_host_and_the_servers_result_comes_back() {
     let away = fs::read_dir(hosts.dir().join("away")).unwrap().map(|host| host.unwrap().path());
     let mode = |host: PathBuf| fs::metadata(host.join("token")).unwrap().permissions().mode();
     let modes: Vec<u32> = away.map(mode).collect();
-    assert!(!modes.is_empty() && modes.iter().all(|mode| mode.trailing_zeros() >= 6), "{modes:o?}");
+    assert!(!modes.is_empty() && modes.iter().all(|mode| mode.trailing_zeros() >= 6), "{modes:?}");
 }
 
 /// Returns lines of sshd's configuration: it passes commands on, but at one of the addresses those with `words` fail.
