@@ -163,22 +163,24 @@ fn a_run_that_was_cut_off_says_so_and_nothing_of_a_record_is_written_over() {
         assert_eq!(output.status.code(), Some(code), "{said}");
         assert!(sentences.iter().all(|sentence| said.contains(sentence)), "{said}");
     };
-    let mut begun_by = |command: &str| {
+    let begun_by = |run: &mut serde_json::Value, command: &str| {
         run["command"][1] = command.into();
         fs::write(at.join("run.json"), run.to_string()).unwrap();
     };
     let cut_off = "100 of its 240 cells have ended";
-    begun_by("advise");
+    begun_by(&mut run, "advise");
     says(&["run"], 0, &[cut_off, "ended; measure again for the others"]);
-    begun_by("run");
+    begun_by(&mut run, "run");
     says(&["run"], 0, &[cut_off, "ended; go on with paceline run --resume --out"]);
     assert!(fs::read_to_string(at.join("report.html")).unwrap().contains(cut_off));
     run["instrument"] = "criterion".into();
     run["settings"]["profile"] = "full".into();
-    fs::write(at.join("run.json"), run.to_string()).unwrap();
+    begun_by(&mut run, "--bench");
     says(&["run"], 0, &[cut_off, "cargo bench measures all anew"]);
     let page = fs::read_to_string(at.join("report.html")).unwrap();
     assert!(page.contains("PACELINE_PROFILE=full cargo bench -- "));
+    run["instrument"] = "trials".into();
+    begun_by(&mut run, "run");
     for part in ["run.json", "cells.jsonl"] {
         let part = at.join(part);
         let before = fs::read(&part).unwrap();
@@ -188,7 +190,7 @@ fn a_run_that_was_cut_off_says_so_and_nothing_of_a_record_is_written_over() {
     fs::write(at.join("cells.jsonl"), "").unwrap();
     says(&[], 2, &["no cell of", "has ended: go on with paceline run --resume"]);
     says(&["run", "--format", "svg"], 2, &["no chart"]);
-    begun_by("advise");
+    begun_by(&mut run, "advise");
     says(&[], 2, &["has ended: measure again"]);
 }
 
