@@ -82,7 +82,7 @@ fn each_limit_is_named_when_it_is_passed() {
     assert!(
         late.saturated()
             .unwrap()
-            .starts_with("generator late: 21 of 2000 starts were over 1 ms late")
+            .starts_with("generator late: 21 of 2 000 starts were over 1 ms late")
     );
     // One late start of 100, or four, is chance; 5 of only 5 are not.
     for (offered, late_starts, judged) in
