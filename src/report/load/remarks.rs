@@ -125,12 +125,10 @@ fn at_share(at: &AtShare) -> String {
     ];
     let times: Vec<String> = times.into_iter().flatten().collect();
     let mark = if at.mostly_late.is_empty() { String::new() } else { format!("; {MOSTLY_LATE}") };
+    let errors = at.errors().map_or_else(String::new, |errors| format!("; {errors}"));
     let found = match &at.reason {
         Some(why) => format!("{}: {why}", word(at.state)),
-        None => {
-            let errors = at.errors().map_or_else(String::new, |errors| format!("; {errors}"));
-            times.join(", ") + &mark + &errors
-        }
+        None => times.join(", ") + &mark + &errors,
     };
     format!("at {} of that, {} requests per second: {found}", at.percent(), rate(at.rate))
 }
