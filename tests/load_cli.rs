@@ -42,7 +42,12 @@ fn cells(arguments: &[&str]) -> (Vec<Cell>, i32) {
 
 /// The same, tried again if the generator was kept from the CPU.
 fn calm(arguments: &[&str]) -> Option<(Vec<Cell>, i32)> {
-    program::calm(|| Some(cells(arguments)).filter(|(cells, _)| !cells.iter().any(is_held_up)))
+    program::calm(|| attempted(arguments))
+}
+
+/// Returns the cells of a load, unless the machine held it up.
+fn attempted(arguments: &[&str]) -> Option<(Vec<Cell>, i32)> {
+    Some(cells(arguments)).filter(|(cells, _)| !cells.iter().any(is_held_up))
 }
 
 #[test]
