@@ -188,7 +188,8 @@ impl Driver<'_> {
     /// Handles the end of a connection, with or without an error.
     fn lost(&mut self, index: usize, error: Option<&io::Error>) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
-        if !connection.busy && connection.used {
+        // Before the start, each is replaced at once: it must be there when the load begins.
+        if !connection.busy && (connection.used || !self.running) {
             self.idle.retain(|idle| *idle != index);
             return self.reopen(index);
         }
