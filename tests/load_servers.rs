@@ -283,7 +283,7 @@ fn nothing_is_sent_on_a_connection_after_a_request_that_closes_it() {
     let deaf = server(move |mut client| {
         loop {
             client.request()?;
-            let right = answers.fetch_add(1, Relaxed) % 2 == 0;
+            let right = answers.fetch_add(1, Relaxed).is_multiple_of(2);
             client.say(if right { OK } else { b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n" })?;
         }
     });
