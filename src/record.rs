@@ -161,7 +161,8 @@ impl Run {
         self.settings.get("pin").and_then(serde_json::Value::as_bool).unwrap_or(false)
     }
 
-    /// Returns whether `paceline run --resume` goes on with it. Advice is measured in trials too, and is measured again.
+    /// Returns whether `paceline run --resume` can go on with it. Advice is measured in trials as well, but cannot be
+    /// resumed.
     pub fn can_be_resumed(&self) -> bool {
         self.instrument == "trials" && self.command.get(1).is_some_and(|word| word == "run")
     }

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     output::{self, remedy},
     plan::cells_on,
-    record::{CELLS, Counted, LeftOut, NODES, Nodes, RUN, Run, TRIALS, write_json},
+    record::{CELLS, LeftOut, NODES, Nodes, RUN, Run, TRIALS, write_json},
 };
 use paceline_core::histogram::Distribution;
 
@@ -194,8 +194,8 @@ impl<'a> Collector<'a> {
                 self.groups.insert(kind.clone(), group);
             }
             let group = self.groups.get_mut(&kind).expect("it was made above");
-            for (block, part) in &parts {
-                group.take(block, part)?;
+            for (_, part) in &parts {
+                group.take(part)?;
             }
             group.write(Row { plan: self.plan, parts, given_up: given_up.clone(), missing })?;
         }
@@ -291,8 +291,8 @@ impl Group {
     }
 
     /// Notes where a block ran.
-    fn take(&mut self, block: &Block, part: &Measured) -> Result<(), Fault> {
-        let NodeFile { node, attempt, cores, timer_floor, .. } = &part.node;
+    fn take(&mut self, part: &Measured) -> Result<(), Fault> {
+        let NodeFile { node, cores, timer_floor, .. } = &part.node;
         if *cores != self.first.cores {
             let cores = output::counted(*cores, "CPU");
             return Err(Fault::Usage(format!(
@@ -300,8 +300,7 @@ impl Group {
                 node.id, self.first.node.id, self.first.cores
             )));
         }
-        let (block, attempt, node_id) = (block.id.clone(), attempt.clone(), node.id.clone());
-        self.nodes.counted.push(Counted { block, attempt, node: node_id, beside: None });
+        self.nodes.counted.push(part.node.counted());
         if self.nodes.add(node) {
             self.floors.extend(timer_floor.clone());
         }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     load::unmeasured,
-    record::{CELLS, Cell, Counted, NODES, Node, Nodes, RUN, Run, TRIALS, parse_lines, write_json},
+    record::{CELLS, Cell, NODES, Node, Nodes, RUN, Run, TRIALS, parse_lines, write_json},
 };
 
 /// A record under construction: the blocks whose server is on one node.
@@ -87,12 +87,7 @@ impl Direction<'_> {
         for one in std::iter::once(&node.node).chain(&node.generators) {
             self.nodes.add(one);
         }
-        self.nodes.counted.push(Counted {
-            block: block.id.clone(),
-            attempt: node.attempt.clone(),
-            node: node.node.id.clone(),
-            beside: None,
-        });
+        self.nodes.counted.push(node.counted());
         self.cells.extend(cells);
         self.first.get_or_insert(node);
         Ok(())

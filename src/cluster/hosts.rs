@@ -282,25 +282,10 @@ pub(super) fn token(plan: &PlanFolder) -> Result<String, Fault> {
 mod tests {
     use super::*;
     use crate::{
+        cluster::tests::load_from as plan,
         machine::Fingerprint,
         record::{Hosts, Node},
     };
-    use paceline_core::generator::Drive;
-
-    fn plan(generators: &[&str]) -> LoadPlan {
-        LoadPlan {
-            server: PlanNode::parse("a=10.9.0.1").unwrap(),
-            generators: generators.iter().map(|text| PlanNode::parse(text).unwrap()).collect(),
-            port: PORT,
-            url: None,
-            drive: Drive::Closed,
-            connections: Some(4),
-            warm_up: Duration::ZERO,
-            duration: Duration::from_secs(1),
-            swap_roles: false,
-        }
-    }
-
     fn block(pass: u32) -> Block {
         Block { id: "0000".into(), workload: "serve-plain".into(), scale: 4, pass, seed: 1 }
     }

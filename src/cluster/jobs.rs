@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, unwritable_file};
+use super::{Fault, part::AGAIN, unwritable_file};
 use crate::record::{append, cut_torn_line, lines};
 use paceline_core::clock::utc;
 
@@ -91,7 +91,7 @@ impl Jobs {
         let file = OpenOptions::new().create(true).append(true).open(&self.path);
         let mut file =
             file.map_err(|error| unwritable_file(&self.path, &error).why().to_owned())?;
-        append(&mut file, &self.path, "go on with paceline cluster submit", &event)?;
+        append(&mut file, &self.path, AGAIN, &event)?;
         self.apply(event);
         Ok(())
     }

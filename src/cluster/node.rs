@@ -14,7 +14,7 @@ use super::{Block, Fault, Plan, PlanFolder, beside::Span};
 use crate::{
     machine::{Exclusive, build, cores, fingerprint, hex, sysctl},
     output::print_note,
-    record::{ModelRecord, Node, Run, SCHEMA},
+    record::{Counted, ModelRecord, Node, Run, SCHEMA},
     start::model_info,
 };
 use paceline_core::{
@@ -105,7 +105,13 @@ impl NodeFile {
         }
     }
 
-    /// Returns when the attempt, which took so many `seconds`, was measured; `None` if its machine is not known.
+    /// Returns the attempt as one that counts.
+    pub(super) fn counted(&self) -> Counted {
+        let (block, attempt) = (self.block.clone(), self.attempt.clone());
+        Counted { block, attempt, node: self.node.id.clone(), beside: None }
+    }
+
+    /// Returns when the attempt was measured, given that it took `seconds`; `None` if its machine is not known.
     pub(super) fn span(&self, seconds: f64) -> Option<Span> {
         let (block, boot_id) = (self.block.clone(), self.node.boot_id.clone());
         let began = self.began_seconds.filter(|_| !boot_id.is_empty())?;

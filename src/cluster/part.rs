@@ -28,7 +28,8 @@ const DONE: &str = "done.json";
 /// The `done.json` of the attempt that counts, in the folder of the block's attempts. Its name is hidden, so that
 /// attempts that are copied with `*` do not bring another folder's decision.
 const COUNTS: &str = ".counts.json";
-const AGAIN: &str = "go on with paceline cluster submit";
+/// What to do after a block or its submission could not be written.
+pub(super) const AGAIN: &str = "go on with paceline cluster submit";
 
 /// What `done.json` says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

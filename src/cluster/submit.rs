@@ -83,7 +83,7 @@ fn settled(watch: &mut Watch<'_>) -> Result<Status, Fault> {
     loop {
         let status = watch.look()?;
         let awaits = |reason: &String| reason.ends_with("are awaited");
-        // The scheduler is not asked more often than anybody who waits asks it.
+        // The scheduler is asked no more often than by `--wait`.
         let time = watch.poll().max(Duration::from_millis(500));
         if !status.blocks.iter().any(|block| block.reason.as_ref().is_some_and(awaits))
             || pause(time)

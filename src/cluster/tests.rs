@@ -5,7 +5,7 @@ mod loads;
 mod torn;
 mod watched;
 
-use std::{collections::BTreeMap, fs, path::Path, sync::OnceLock};
+use std::{collections::BTreeMap, fs, path::Path, sync::OnceLock, time::Duration};
 
 use proptest::{collection::vec, prelude::*};
 
@@ -21,6 +21,7 @@ use crate::{
     run::Order,
 };
 use paceline_core::{
+    generator::Drive,
     histogram::Histogram,
     models,
     prepared::{Attestation, Recorded},
@@ -63,7 +64,7 @@ fn order(passes: u32) -> Order {
         models: ["tokio", "pool", "sequential"].map(|name| models::find(name).unwrap()).to_vec(),
         choice: Choice { scales: vec![10], workers: vec![1], ..Choice::default() },
         passes: 0..passes,
-        budget: std::time::Duration::from_mins(1),
+        budget: Duration::from_mins(1),
         seed: 7,
         pin: false,
         to_the_limit: false,
@@ -170,6 +171,21 @@ fn plant(plan: &PlanFolder, of: &Planted) {
     write_attempt(plan, &block.id, &attempt, &files);
 }
 
+/// Returns a load from these generators on a server at 10.9.0.1.
+pub(super) fn load_from(generators: &[&str]) -> LoadPlan {
+    LoadPlan {
+        server: PlanNode::parse("a=10.9.0.1").unwrap(),
+        generators: generators.iter().map(|text| PlanNode::parse(text).unwrap()).collect(),
+        port: PORT,
+        url: None,
+        drive: Drive::Closed,
+        connections: Some(4),
+        warm_up: Duration::ZERO,
+        duration: Duration::from_secs(1),
+        swap_roles: false,
+    }
+}
+
 /// Returns the `done.json` of an attempt with these files.
 fn done(
     plan: &PlanFolder,
@@ -211,7 +227,7 @@ fn collect(
             Err(Fault::Failed(why)) if why.contains("another paceline collects") => {}
             _ => return done,
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     panic!("the lock stays held");
 }

@@ -17,12 +17,13 @@ use std::{
 
 use build_cache::{BuildCache, hash_of};
 pub use error::{Exit, GateError};
+use sha2::{Digest, Sha256};
 use side_folder::SideFolder;
 pub(in crate::gate) use tool::{Tool, ToolOutput};
 use worktree::{Checkouts, make_sides};
 
 use super::source::{BuildTarget, Kind, Layout, Pin, Project, Source, Spot};
-use crate::record::Side;
+use crate::{machine::hex, record::Side};
 
 /// A program that can be measured.
 #[derive(Clone, Debug)]
@@ -256,7 +257,7 @@ impl Layout {
     /// Returns the place of the lock file for sides if neither they nor the user have one. Several projects may share a
     /// target folder.
     fn kept_lock(&self) -> PathBuf {
-        let name = build_cache::hash_of_bytes(self.workspace.as_os_str().as_encoded_bytes());
+        let name = hex(&Sha256::digest(self.workspace.as_os_str().as_encoded_bytes()));
         self.gate().join("locks").join(name)
     }
 }

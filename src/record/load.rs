@@ -185,9 +185,7 @@ impl AtShare {
         let share = self.error_share.filter(|share| *share > 0.0)?;
         Some(format!("{} of requests were errors", fine_percent(share)))
     }
-}
 
-impl AtShare {
     /// Formats its share as it was asked for: `12.5 %`.
     pub(crate) fn percent(&self) -> String {
         format!("{} %", (self.share * 1e8).round() / 1e6)

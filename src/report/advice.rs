@@ -13,11 +13,14 @@ pub(super) use trust::busy;
 
 use std::fmt::Write;
 
-use super::table::{both_modes, in_order, word};
-use crate::output::{SIZES, capital, count, in_unit, long_ns_f64, rate, width};
+use super::{
+    gate::figure,
+    table::{both_modes, in_order, word},
+};
+use crate::output::{capital, count, long_ns_f64, rate, width};
 use crate::{
     advice::{Advice, AtScale, Figure, Measure, Recommended, Standing, Without},
-    record::State,
+    record::{Metric, State},
 };
 use phrases::{Names, at, because, enough, recommended};
 
@@ -137,10 +140,7 @@ fn shown(value: f64, by: Measure) -> String {
     match by {
         Measure::Throughput => format!("{}/s", rate(value)),
         Measure::P99 => long_ns_f64(value),
-        Measure::Memory => {
-            let (size, unit) = in_unit(value, SIZES);
-            format!("{} {unit}", rate(size))
-        }
+        Measure::Memory => figure(Metric::Memory, Some(value)),
     }
 }
 

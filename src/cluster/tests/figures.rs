@@ -104,7 +104,7 @@ fn a_thousand_blocks_of_a_hundred_cells_are_collected_in_half_a_minute_and_half_
     fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = cpu();
     let found = collected(&plan);
-    let took = std::time::Duration::from_nanos(cpu() - before);
+    let took = Duration::from_nanos(cpu() - before);
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
     let trials = read(&found.folders[0]).unwrap().trials.len();

@@ -1,10 +1,7 @@
 //! Parts of loads between nodes: each planned cell once, on the plan's nodes, on machines of one kind.
 
-use std::time::Duration;
-
 use super::*;
 use crate::{load::unmeasured, record::Cell};
-use paceline_core::generator::Drive;
 
 /// How a part differs from what its node would have written.
 type Change = fn(&mut NodeFile, &mut Vec<Cell>);
@@ -13,18 +10,7 @@ type Change = fn(&mut NodeFile, &mut Vec<Cell>);
 fn load_plan(dir: &Path) -> PlanFolder {
     let served = ["serve-plain", "serve-service"].map(|name| workloads::find(name).unwrap());
     let order = Order { workloads: served.to_vec(), ..order(1) };
-    let node = |text| PlanNode::parse(text).unwrap();
-    let load = LoadPlan {
-        server: node("a=10.9.0.1"),
-        generators: vec![node("b=10.9.0.2"), node("c=10.9.0.3")],
-        port: PORT,
-        url: None,
-        drive: Drive::Closed,
-        connections: Some(4),
-        warm_up: Duration::ZERO,
-        duration: Duration::from_secs(1),
-        swap_roles: false,
-    };
+    let load = load_from(&["b=10.9.0.2", "c=10.9.0.3"]);
     make(&order, Some(load), &dir.join("plan")).unwrap()
 }
 

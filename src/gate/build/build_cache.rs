@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     env,
     ffi::{OsStr, OsString},
-    fmt::Write as _,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -16,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{BuildTarget, GateError, Layout, Pin, Spot, Tool};
-use crate::gate::source::configurations_above;
+use crate::{gate::source::configurations_above, machine::hex};
 
 /// Settings of cargo, rustc and the tools of build scripts that change the built program. Those that end in `_` are
 /// prefixes.
@@ -174,7 +173,7 @@ pub(super) fn key(
     for path in configurations(layout) {
         part(&fs::read(path).unwrap_or_default());
     }
-    Ok(digits(hash))
+    Ok(hex(&hash.finalize()))
 }
 
 /// Returns what compilers and linkers say of their versions: those in [`TOOLS`], those that the settings name, the
@@ -240,19 +239,7 @@ fn value_of(key: &str, line: &str) -> Option<String> {
 pub(super) fn hash_of(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     io::copy(&mut File::open(path)?, &mut hash)?;
-    Ok(digits(hash))
-}
-
-/// Returns the hash of bytes.
-pub(super) fn hash_of_bytes(bytes: &[u8]) -> String {
-    digits(Sha256::new_with_prefix(bytes))
-}
-
-fn digits(hash: Sha256) -> String {
-    hash.finalize().iter().fold(String::new(), |mut digits, byte| {
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    })
+    Ok(hex(&hash.finalize()))
 }
 
 fn settings() -> Vec<(String, String)> {

@@ -188,12 +188,12 @@ impl Driver<'_> {
     /// Handles the end of a connection, with or without an error.
     fn lost(&mut self, index: usize, error: Option<&io::Error>) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
-        // Before the start, each is replaced at once: it must be there when the load begins.
-        if !connection.busy && (connection.used || !self.running) {
-            self.idle.retain(|idle| *idle != index);
-            return self.reopen(index);
-        }
         if !connection.busy {
+            // Before the start, each is replaced at once: it must be there when the load begins.
+            if connection.used || !self.running {
+                self.idle.retain(|idle| *idle != index);
+                return self.reopen(index);
+            }
             // A server without room for it may close each new one at once: the next is opened for a request.
             (connection.open, connection.down) = (false, true);
             let _ = connection.stream.shutdown(Shutdown::Both);

@@ -24,12 +24,6 @@ const UNKNOWN_OTHERS: f64 = 1.0 / 3.0;
 pub const SATURATED: &str = "generator saturated";
 /// The beginning of the reason if the generator had CPU time left, but started requests too late.
 pub const LATE: &str = "generator late";
-/// Returns whether a reason says that the generator was at fault, and not the server.
-#[must_use]
-pub fn is_the_generators(why: &str) -> bool {
-    [SATURATED, LATE].iter().any(|begin| why.starts_with(begin))
-}
-
 /// The beginning of the reason if the server did not keep the rate.
 pub const UNSTEADY: &str = "not steady";
 /// A start that is later than this counts as late.
@@ -42,6 +36,12 @@ pub const LEAST_MISSED: f64 = 5.0;
 /// The greatest growth of the requests in flight over the window, as a share of those offered, beyond the number of
 /// connections. More means a growing queue: latencies would continue to grow in a longer window.
 pub const MOST_GROWTH: f64 = 0.01;
+/// Returns whether a reason says that the generator was at fault, and not the server.
+#[must_use]
+pub fn is_the_generators(why: &str) -> bool {
+    [SATURATED, LATE].iter().any(|begin| why.starts_with(begin))
+}
+
 /// The results of a load: the requests offered in the window and what happened to them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Loaded {
