@@ -4,6 +4,9 @@
 #[path = "cluster/clock.rs"]
 mod clock;
 #[cfg(target_os = "linux")]
+#[path = "cluster/hyperqueue.rs"]
+mod hyperqueue;
+#[cfg(target_os = "linux")]
 #[path = "cluster/nodes.rs"]
 mod nodes;
 mod program;

@@ -72,3 +72,42 @@ fn paths_in_scripts_are_quoted_and_braces_of_the_shell_stay() {
     let filled = values.fill("x {dir} ${HOME} {more}", &BTreeMap::new(), true);
     assert_eq!(filled, r"x '/a b/it'\''s' ${HOME} {more}");
 }
+
+/// The table is what HyperQueue 0.26.2 printed for a job one of whose workers was killed, and whose rest was cancelled.
+#[test]
+fn a_task_of_hyperqueue_whose_worker_was_lost_is_done_again_and_one_that_failed_is_not() {
+    const TABLE: &str = "\
++---------+----------+--------+----------+-------+
+| Task ID | State    | Worker | Makespan | Error |
++---------+----------+--------+----------+-------+
+|       0 | FINISHED | vm     | 3s 306ms |       |
+|       1 | FAILED   | vm     | 2ms      | Program terminated with exit code 6. |
+|       2 | FAILED   |        |          | Task was running on a worker that was lost; the task has occurred 1 times in this situation and limit was reached. |
+|       3 | RUNNING  | vm     | 1s 737ms |       |
+|      10 | WAITING  |        |          |       |
+|      11 | CANCELED |        |          |       |
++---------+----------+--------+----------+-------+
+";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("table"), TABLE).unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/engines/hyperqueue.toml");
+    let engine = Engine::find(path, &[], false).unwrap();
+    // `hq` by a function of the shell, in the place of the program.
+    let list =
+        format!("hq() {{ [ \"$*\" = 'task list -v 7' ] && cat table; }}; {}", engine.list[2]);
+    let mut shell = std::process::Command::new("sh");
+    let listed = shell.args(["-c", &list, "7"]).current_dir(folder.path()).output().unwrap();
+    let read = engine.read(&String::from_utf8(listed.stdout).unwrap()).unwrap();
+    let of = |task: &Listed| (task.job.clone(), task.task.unwrap(), task.meaning);
+    let wanted = [
+        (0, Meaning::Gone),
+        (1, Meaning::Final),
+        (2, Meaning::Retry),
+        (3, Meaning::Running),
+        (10, Meaning::Pending),
+        (11, Meaning::Retry),
+    ];
+    let read: Vec<_> = read.iter().map(of).collect();
+    assert_eq!(read, wanted.map(|(task, meaning)| ("7".to_owned(), task, meaning)));
+    assert_eq!(engine.states["ABORTED"], Meaning::Retry);
+}
