@@ -97,9 +97,7 @@ fn resources(trials: &[Trial], jobs: f64) -> Resources {
     let idle = trials.iter().find_map(|trial| trial.idle_ns);
     Resources {
         rss_bytes: middle(&|trial| trial.attest.rss_bytes),
-        rss_bytes_added: middle(&|trial| {
-            Some(trial.attest.rss_bytes_max?.saturating_sub(trial.attest.rss_bytes?))
-        }),
+        rss_bytes_added: middle(&|trial| trial.attest.rss_bytes_added()),
         idle_cpu_share: idle.map(|(used, wall)| used as f64 / wall as f64),
         threads: trials.iter().filter_map(|trial| trial.attest.process_threads).max(),
         ..Resources::of(used, jobs, meanwhile)
