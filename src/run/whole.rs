@@ -62,7 +62,7 @@ pub(crate) fn whole(
         trials_ns: medians.iter().map(|ns| *ns as u64).collect(),
         attest: trials.last().map(|trial| trial.attest.clone()),
         bound_jobs_per_second: bound(batch_ns),
-        cpu_ns_per_job: Some(resources.cpu_ns_per_job()).filter(|ns| *ns > 0.0),
+        cpu_ns_per_job: resources.cpu_ns_per_job(),
         server_cpu_ns_per_job: Some(server_ns as f64 / jobs),
         server_busy_share_max: busiest.reduce(f64::max),
         latency: merged("the latency", |trial| &trial.recorded.latency)?,

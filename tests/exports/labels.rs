@@ -6,7 +6,8 @@ use paceline::{
     compare::compare_records,
     history::{Series, series},
     report::{
-        Export, Extent, Sources, comparison_table, gate_table, history_csv, history_table, page,
+        Export, Extent, Sources, cells_table, comparison_table, gate_table, history_csv,
+        history_table, page,
     },
 };
 
@@ -74,4 +75,18 @@ fn a_metric_is_the_same_figure_in_comparisons_histories_and_exports() {
         }
     }
     assert!(in_history > 200 && in_export > 150, "{in_history} {in_export}");
+}
+
+#[test]
+fn where_the_system_counts_no_cpu_time_no_table_says_that_jobs_take_none() {
+    let mut record = RUNS[0].clone();
+    let counted = cells_table(&record.cells, Extent::All);
+    for cell in &mut record.cells {
+        cell.cpu_ns_per_job = None;
+        let Some(used) = &mut cell.resources else { continue };
+        (used.user_cpu_ns_per_job, used.system_cpu_ns_per_job) = (0.0, 0.0);
+        assert_eq!(used.cpu_ns_per_job(), None);
+    }
+    let table = cells_table(&record.cells, Extent::All);
+    assert!(table != counted && !table.contains("  0 s"), "{table}");
 }
