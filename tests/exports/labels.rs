@@ -7,11 +7,11 @@ use paceline::{
     history::{Series, series},
     report::{
         Export, Extent, Sources, cells_table, comparison_table, gate_table, history_csv,
-        history_table, page,
+        history_table, load_table, page,
     },
 };
 
-use crate::{EXPORTED, GATES, RUNS};
+use crate::{EXPORTED, GATES, RUNS, sample_run::courses};
 
 #[test]
 fn what_a_first_batch_adds_and_its_slope_over_scales_have_two_names() {
@@ -89,4 +89,28 @@ fn where_the_system_counts_no_cpu_time_no_table_says_that_jobs_take_none() {
     }
     let table = cells_table(&record.cells, Extent::All);
     assert!(table != counted && !table.contains("  0 s"), "{table}");
+}
+
+#[test]
+fn percentiles_of_all_trials_together_are_not_called_as_the_means_of_the_trials_are() {
+    let mut record = RUNS[0].clone();
+    record.cells.retain(|cell| cell.load.is_some());
+    courses::told(&mut record);
+    let urls = [
+        load_table(&record.cells, Extent::All),
+        Export::Markdown.render(&record),
+        page(&Sources { records: slice::from_ref(&record), ..Sources::default() }),
+    ];
+    for text in &urls {
+        assert!(text.contains("p50 of all") && text.contains("p99 of all"), "{text}");
+    }
+    // In CSV those of the trials say so, and all others are of all latencies together.
+    let csv = Export::Csv.render(&record);
+    let mut csv = csv::Reader::from_reader(csv.as_bytes());
+    let names = csv.headers().unwrap().clone();
+    let knee = |row: &csv::StringRecord| row[0].ends_with("/knee within 20.0 ms");
+    let row = csv.records().map(Result::unwrap).find(knee).unwrap();
+    let field = |name: &str| &row[names.iter().position(|of| of == name).expect(name)];
+    assert_eq!(field("shares_latency_ns_p50_of_trials"), "5200000 5200000 5200000");
+    assert!(!field("latency_ns_p50_of_trials").is_empty());
 }
