@@ -92,7 +92,8 @@ pub fn series(records: &[Record], gates: &[Gate]) -> Vec<Series> {
             // Two workloads may have the same name.
             let defined = run.workloads.iter().find(|defined| defined.name == cell.workload);
             let definition = defined.map(|defined| &*defined.source);
-            for (metric, figure) in figures(cell) {
+            let of_cell = |metric: Metric| Some((metric, metric.of(cell)?));
+            for (metric, figure) in Metric::OF_RUNS.into_iter().filter_map(of_cell) {
                 let name = cell_name(cell);
                 let hash = &*run.fingerprint.hash;
                 let machine = (hash, run.is_pinned());
@@ -167,25 +168,6 @@ fn add(
     });
     let (run, started, commit) = (run.into(), started.into(), commit.map(str::to_owned));
     found[place].points.push(Point { run, started, commit, value, lower, upper });
-}
-
-/// Returns a cell's figure of each metric: per job, or of a server under load its requests per second, unless it was
-/// given their rate. The latency at a knee is that of another rate in each run.
-fn figures(cell: &Cell) -> Vec<(Metric, Estimate)> {
-    let per_job = |rate: Estimate| Estimate {
-        value: 1e9 / rate.value,
-        lower: 1e9 / rate.upper,
-        upper: 1e9 / rate.lower,
-    };
-    let added = cell.resources.and_then(|resources| resources.rss_bytes_added);
-    let figures = [
-        (Metric::Throughput, cell.jobs_per_second.filter(|_| cell.load.is_none()).map(per_job)),
-        (Metric::Requests, cell.requests_per_second()),
-        (Metric::P99, cell.own_latency("p99").filter(|_| !cell.is_at_knee())),
-        (Metric::Cpu, cell.cpu_ns_per_job.map(Estimate::exactly)),
-        (Metric::Memory, added.map(|bytes| Estimate::exactly(bytes as f64 / cell.scale as f64))),
-    ];
-    figures.into_iter().filter_map(|(metric, figure)| Some((metric, figure?))).collect()
 }
 
 /// Returns `echo/tokio@2/10`, followed by the placement if it is not the model's default.

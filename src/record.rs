@@ -359,9 +359,9 @@ impl Resources {
         }
     }
 
-    /// Returns CPU time per job, user and system mode together.
-    pub fn cpu_ns_per_job(&self) -> f64 {
-        self.user_cpu_ns_per_job + self.system_cpu_ns_per_job
+    /// Returns CPU time per job, user and system mode together. Not every system counts that of other processes.
+    pub fn cpu_ns_per_job(&self) -> Option<f64> {
+        Some(self.user_cpu_ns_per_job + self.system_cpu_ns_per_job).filter(|ns| *ns > 0.0)
     }
 }
 

@@ -42,7 +42,7 @@ fn a_sequential_program_is_enough_for_one_job_that_waits_and_not_for_twenty() {
         answer(sequential);
         assert!(!answer("At 20 jobs at once: ").contains("sequential"), "{said}");
     }
-    assert!(per_scale.contains("  throughput ") && per_scale.contains("  memory "), "{said}");
+    assert!(per_scale.contains("  throughput ") && per_scale.contains("  peak memory "), "{said}");
     assert!(short.contains("record: results/"), "{said}");
     assert!(said.lines().all(|line| line.chars().count() <= 100), "{said}");
 }

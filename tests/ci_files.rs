@@ -261,8 +261,12 @@ fn the_comment_is_made_of_checked_fields_and_nothing_of_an_artifact_gets_through
     gate.cells = Metric::ALL.map(regressed).to_vec();
     gate.cells.push(sample_gate::lone("b", Presence::Both, State::Skipped, Some("no time")));
     let (runner, code) = comment_on(&gate, "[]").unwrap();
-    assert_eq!(code, Some(0), "{}", runner.read("shown"));
-    assert!(runner.read("shown").contains("**skipped: 1**"), "{}", runner.read("shown"));
+    let all = runner.read("shown");
+    assert_eq!(code, Some(0), "{all}");
+    assert!(all.contains("**skipped: 1**"), "{all}");
+    for metric in Metric::ALL {
+        assert!(all.contains(&format!("| `a` | {} | ", metric.label())), "{all}");
+    }
     // A hostile name, a summary and notes.
     for part in ["<script", "@user", "\\|", "`x`", "&amp;", "\u{202e}", "their margin allows"] {
         assert!(!shown.contains(part), "{part}: {shown}");

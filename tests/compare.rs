@@ -40,8 +40,10 @@ fn run(id: &str) -> Run {
 /// A cell of 10 jobs whose processes took `trials` nanoseconds.
 fn cell(model: &str, trials: &[u64]) -> Cell {
     let times: Vec<f64> = trials.iter().map(|ns| *ns as f64).collect();
+    let batch_ns = Estimate::of_trials(&times, 1.0);
     Cell {
-        batch_ns: Estimate::of_trials(&times, 1.0),
+        jobs_per_second: batch_ns.map(|batch| batch.per_second(10)),
+        batch_ns,
         trials_ns: trials.to_vec(),
         latency_ns_p99: Some(Estimate { value: 2000.0, lower: 1900.0, upper: 2100.0 }),
         cpu_ns_per_job: Some(500.0),

@@ -4,6 +4,8 @@
 mod figures;
 #[path = "exports/hdr.rs"]
 mod hdr;
+#[path = "exports/labels.rs"]
+mod labels;
 #[path = "exports/loads.rs"]
 mod loads;
 #[path = "exports/markdown.rs"]

@@ -70,9 +70,8 @@ fn connections(runner: &mut ClaimRunner<'_>, index: usize) -> Result<Vec<Sample>
         Sample::new(open, "jobs", f64::from(seen.peak_in_flight)).ideally(scale as f64),
         Sample::new(threads, "threads", all_threads as f64),
     ];
-    if let (Some(before), Some(most)) = (seen.rss_bytes, seen.rss_bytes_max) {
-        let each = most.saturating_sub(before) as f64 / scale as f64;
-        samples.push(Sample::new(memory, "bytes", each));
+    if let Some(added) = seen.rss_bytes_added() {
+        samples.push(Sample::new(memory, "bytes", added as f64 / scale as f64));
     }
     Ok(samples)
 }

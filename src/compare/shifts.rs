@@ -43,46 +43,15 @@ pub enum Basis {
     Figures,
 }
 
-/// Returns the changes of time, latency, CPU time and memory per job; of servers under load those of requests per
-/// second, unless they were given their rate. Latencies at two knees are of two rates.
+/// Returns the changes of the metrics that both cells have.
 pub(super) fn shifts(base: &Cell, head: &Cell) -> Vec<Shift> {
-    let jobs = base.scale as f64;
-    let per_job = |of: Estimate| Estimate {
-        value: of.value / jobs,
-        lower: of.lower / jobs,
-        upper: of.upper / jobs,
+    let shift = |metric: Metric| {
+        let (one, other) = metric.of(base).zip(metric.of(head))?;
+        let has_trials = matches!(metric, Metric::Throughput | Metric::Requests);
+        let found = if has_trials { of_processes(metric, base, head) } else { None };
+        Some(found.unwrap_or_else(|| of_intervals(metric, one, other)))
     };
-    let time = |cell: &Cell| {
-        let of_batch = cell.batch_ns.map(per_job);
-        of_batch.or_else(|| cell.jobs_per_second.filter(|_| cell.load.is_none()).map(inverse))
-    };
-    let p99 = |cell: &Cell| cell.own_latency("p99").filter(|_| !cell.is_at_knee());
-    let over_processes = |metric, one, other| {
-        let apart = of_intervals(metric, one, other);
-        of_processes(metric, base, head).unwrap_or(apart)
-    };
-    let added = |cell: &Cell| cell.resources?.rss_bytes_added.map(|bytes| bytes as f64 / jobs);
-    [
-        time(base)
-            .zip(time(head))
-            .map(|(one, other)| over_processes(Metric::Throughput, one, other)),
-        base.requests_per_second()
-            .zip(head.requests_per_second())
-            .map(|(one, other)| over_processes(Metric::Requests, one, other)),
-        p99(base).zip(p99(head)).map(|(one, other)| of_intervals(Metric::P99, one, other)),
-        base.cpu_ns_per_job
-            .zip(head.cpu_ns_per_job)
-            .map(|(one, other)| of_figures(Metric::Cpu, one, other)),
-        added(base).zip(added(head)).map(|(one, other)| of_figures(Metric::Memory, one, other)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-/// Converts a rate a second to nanoseconds.
-fn inverse(of: Estimate) -> Estimate {
-    Estimate { value: 1e9 / of.value, lower: 1e9 / of.upper, upper: 1e9 / of.lower }
+    Metric::OF_RUNS.into_iter().filter_map(shift).collect()
 }
 
 /// Returns the change of the time of a job, or of a rate, over processes, or over nodes if there are three and more, if

@@ -8,7 +8,7 @@ use paceline_core::{
     job::Workload,
     models::Entry,
     perform::Placement,
-    prepared::{Attestation, Fault},
+    prepared::Fault,
     process::{Host, HostError, Program},
 };
 
@@ -97,11 +97,6 @@ impl Subject<'_> {
             }
         }
     }
-}
-
-/// Returns how much the first batch of a fresh process added to resident memory.
-pub(super) fn memory(attest: &Attestation) -> Option<u64> {
-    Some(attest.rss_bytes_max?.saturating_sub(attest.rss_bytes?))
 }
 
 /// Returns the default cells of a project without its own: small batches on all models, in which the runtime's own work

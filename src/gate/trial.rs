@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     disturbed::{Idle, children_of, cpu_of, cpu_of_children},
     dropped::Dropped,
-    subject::{Arm, Subject, memory},
+    subject::{Arm, Subject},
 };
 use crate::{
     machine::dropped_connections,
@@ -215,7 +215,7 @@ fn warm(
     let mut host = subject.start(arm, session, patience)?;
     let attest = host.attest(patience)?;
     host.batches(pace.iterations, patience)?;
-    let shown = SideFigures { memory_bytes: memory(&attest), ..SideFigures::default() };
+    let shown = SideFigures { memory_bytes: attest.rss_bytes_added(), ..SideFigures::default() };
     Ok(WarmProcess { host, shown, recorded: Vec::new() })
 }
 

@@ -341,7 +341,7 @@ impl Bench<'_> {
             latency_ns_p99: Estimate::of_percentiles(&per_trial.latency_ns_p99),
             per_trial,
             service_time: merged("the service time", |loaded| Some(&loaded.service_time))?,
-            cpu_ns_per_job: resources.map(|used| used.cpu_ns_per_job()),
+            cpu_ns_per_job: resources.and_then(|used| used.cpu_ns_per_job()),
             resources,
             load: Some(figures),
             ..served.blank(State::Ok)

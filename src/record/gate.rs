@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::State;
+use super::{Cell, Estimate, State};
 use crate::machine::Fingerprint;
 
 /// The version of [`Gate`]'s format. Additions do not change it.
@@ -46,6 +46,33 @@ impl Metric {
         Metric::Allocations,
     ];
 
+    /// The metrics of recorded runs, in the order of tables.
+    pub const OF_RUNS: [Metric; 5] =
+        [Metric::Throughput, Metric::Requests, Metric::P99, Metric::Cpu, Metric::Memory];
+
+    /// Returns the figure of a cell of a run: per job, or of a server under load its requests per second, unless it was
+    /// given their rate.
+    pub fn of(self, cell: &Cell) -> Option<Estimate> {
+        match self {
+            // The time between two requests is not the time of one.
+            Metric::Throughput => {
+                let rate = cell.jobs_per_second.filter(|_| cell.load.is_none())?;
+                let ns = |rate: f64| if rate.is_finite() { 1e9 / rate } else { f64::NAN };
+                let (lower, upper) = (ns(rate.upper), ns(rate.lower));
+                Some(Estimate { value: ns(rate.value), lower, upper })
+            }
+            Metric::Requests => cell.requests_per_second(),
+            // The latency at a knee is that of another rate in each run.
+            Metric::P99 => cell.own_latency("p99").filter(|_| !cell.is_at_knee()),
+            Metric::Cpu => cell.cpu_ns_per_job.map(Estimate::exactly),
+            Metric::Memory => {
+                let added = cell.resources?.rss_bytes_added?;
+                Some(Estimate::exactly(added as f64 / cell.scale as f64))
+            }
+            Metric::P50 | Metric::Instructions | Metric::Allocations => None,
+        }
+    }
+
     /// Returns the name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
@@ -67,7 +94,7 @@ impl Metric {
             Metric::P50 => "latency p50",
             Metric::P99 => "latency p99",
             Metric::Cpu => "CPU per job",
-            Metric::Memory => "memory per job",
+            Metric::Memory => "memory added per job",
             Metric::Instructions => "instructions",
             Metric::Allocations => "allocations",
             Metric::Requests => "requests per second",
@@ -91,7 +118,7 @@ impl Metric {
             Metric::P50 => "latency_p50_ns",
             Metric::P99 => "latency_p99_ns",
             Metric::Cpu => "cpu_per_job_ns",
-            Metric::Memory => "memory_per_job_bytes",
+            Metric::Memory => "memory_added_per_job_bytes",
             Metric::Instructions => "instructions_per_call",
             Metric::Allocations => "allocations_per_call",
             Metric::Requests => "requests_per_second",

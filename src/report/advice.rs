@@ -148,7 +148,7 @@ fn title(by: Measure) -> &'static str {
     match by {
         Measure::Throughput => "throughput",
         Measure::P99 => "p99 latency",
-        Measure::Memory => "memory",
+        Measure::Memory => "peak memory",
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
                 latency.p999().map_or_else(String::new, long_ns),
                 long_ns(latency.ns_max),
                 late.unwrap_or_default(),
-                long_ns_f64(used.cpu_ns_per_job()),
+                last.cpu_ns_per_job.map_or_else(String::new, long_ns_f64),
                 format!("{switches:.2}"),
                 bytes_per_job(&series).map_or_else(String::new, |bytes| count(bytes as usize)),
                 idle.unwrap_or_default(),

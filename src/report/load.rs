@@ -155,8 +155,8 @@ fn errors(model: &str, load: &LoadFigures) -> String {
     )
 }
 
-/// The columns of a table of URLs.
-pub(super) const BY_URL: &str = "URL | weight | latencies | errors | p50 | p99 | max";
+/// The columns of a table of URLs. Percentiles are of all trials together: one trial may have few latencies of a URL.
+pub(super) const BY_URL: &str = "URL | weight | latencies | errors | p50 of all | p99 of all | max";
 
 /// Returns a URL of `load` as fields of [`BY_URL`], with marks. A latency that was not measured is empty.
 pub(super) fn of_url(url: &UrlFigures, load: &LoadFigures) -> Vec<String> {

@@ -62,7 +62,7 @@ pub(crate) fn whole(
         trials_ns: medians.iter().map(|ns| *ns as u64).collect(),
         attest: trials.last().map(|trial| trial.attest.clone()),
         bound_jobs_per_second: bound(batch_ns),
-        cpu_ns_per_job: Some(resources.cpu_ns_per_job()).filter(|ns| *ns > 0.0),
+        cpu_ns_per_job: resources.cpu_ns_per_job(),
         server_cpu_ns_per_job: Some(server_ns as f64 / jobs),
         server_busy_share_max: busiest.reduce(f64::max),
         latency: merged("the latency", |trial| &trial.recorded.latency)?,
@@ -97,9 +97,7 @@ fn resources(trials: &[Trial], jobs: f64) -> Resources {
     let idle = trials.iter().find_map(|trial| trial.idle_ns);
     Resources {
         rss_bytes: middle(&|trial| trial.attest.rss_bytes),
-        rss_bytes_added: middle(&|trial| {
-            Some(trial.attest.rss_bytes_max?.saturating_sub(trial.attest.rss_bytes?))
-        }),
+        rss_bytes_added: middle(&|trial| trial.attest.rss_bytes_added()),
         idle_cpu_share: idle.map(|(used, wall)| used as f64 / wall as f64),
         threads: trials.iter().filter_map(|trial| trial.attest.process_threads).max(),
         ..Resources::of(used, jobs, meanwhile)

@@ -211,7 +211,7 @@ fn in_brief_memory_speaks_where_a_test_tells_the_recommended_model_to_take_more(
             .map(Option::unwrap_or_default)
             .join(" ")
     };
-    let sentence = "At 1 000 the memory of tokio is 3.00 times that of smol, the least.";
+    let sentence = "At 1 000 the peak memory of tokio is 3.00 times that of smol, the least.";
     assert!(of(3e7).contains(sentence), "{}", of(3e7));
     assert!(!of(1e7).contains("memory"), "{}", of(1e7));
 }

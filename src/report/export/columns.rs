@@ -198,8 +198,8 @@ impl Columns {
         self.all("shares_offered_per_second", &each(&|one| Some(one.rate)));
         let got = each(&|one| value(one.requests_per_second));
         self.all("shares_requests_per_second", &got);
-        self.all("shares_latency_ns_p50", &each(&|one| value(one.latency_ns_p50)));
-        self.all("shares_latency_ns_p99", &each(&|one| value(one.latency_ns_p99)));
+        self.all("shares_latency_ns_p50_of_trials", &each(&|one| value(one.latency_ns_p50)));
+        self.all("shares_latency_ns_p99_of_trials", &each(&|one| value(one.latency_ns_p99)));
         self.all("shares_latency_ns_max", &each(&|one| Some(one.latency_ns_max? as f64)));
         let late: Vec<String> = all.iter().map(|one| listed(&one.mostly_late)).collect();
         self.all("shares_latency_mostly_late", &late);

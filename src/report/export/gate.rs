@@ -115,7 +115,9 @@ fn samples(cell: &GateCell) -> Vec<Sample> {
         Metric::P50 => ("latency_p50_seconds", "seconds", "median latency of a job"),
         Metric::P99 => ("latency_p99_seconds", "seconds", "99th percentile of a job's latency"),
         Metric::Cpu => ("cpu_per_job_seconds", "seconds", "CPU time of a job"),
-        Metric::Memory => ("memory_per_job_bytes", "bytes", "resident memory that a job adds"),
+        Metric::Memory => {
+            ("memory_added_per_job_bytes", "bytes", "what the first batch added, over its jobs")
+        }
         Metric::Instructions => ("instructions_per_call", "", "instructions of a call"),
         Metric::Allocations => ("allocations_per_call", "", "allocations of a call"),
         Metric::Requests => ("requests_per_second", "", "right answers per second"),

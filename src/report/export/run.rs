@@ -6,13 +6,13 @@ use serde::Serialize;
 use super::{
     super::{load::late_remark, table::word},
     columns::Columns,
-    rows::{Family, Figure, OneOf, Row, Sample, Sheet, Test, TestResult, finite, inverse, label},
+    rows::{Family, Figure, OneOf, Row, Sample, Sheet, Test, TestResult, finite, label},
 };
 use crate::{
     history::cell_name,
     load::{METRICS, MetricUnit},
     output::cut,
-    record::{Cell, Estimate, Record, Run, State},
+    record::{Cell, Estimate, Metric, Record, Run, State},
 };
 use paceline_core::perform::Placement;
 
@@ -93,19 +93,14 @@ fn figures(cell: &Cell) -> Vec<Figure> {
     if cell.state != State::Ok {
         return vec![];
     }
-    // The rate of a load is given: the time between two requests is not the time of one.
-    let time = cell.jobs_per_second.filter(|_| cell.load.is_none()).map(|rate| {
-        let ns = |rate| inverse(Some(rate)).unwrap_or(f64::NAN);
-        Estimate { value: ns(rate.value), lower: ns(rate.upper), upper: ns(rate.lower) }
-    });
     let added = cell.resources.and_then(|used| used.rss_bytes_added);
     let late = cell.latencies_of_the_generator();
     let known = [
         ("jobs_per_second", "jobs/s", cell.jobs_per_second),
-        ("time_per_job_ns", "ns", time),
+        (Metric::Throughput.figure(), "ns", Metric::Throughput.of(cell)),
         ("latency_p50_ns", "ns", cell.own_latency("p50")),
         ("latency_p99_ns", "ns", cell.own_latency("p99")),
-        ("cpu_per_job_ns", "ns", cell.cpu_ns_per_job.map(Estimate::exactly)),
+        (Metric::Cpu.figure(), "ns", Metric::Cpu.of(cell)),
         ("memory_added_bytes", "bytes", added.map(|added| Estimate::exactly(added as f64))),
     ];
     // The other columns of a load's table. Offered rates and counts of answers are not comparable figures.

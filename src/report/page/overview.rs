@@ -153,7 +153,7 @@ pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
 fn table(advice: &Advice, title: String) -> Table {
     let mut table = Table::new(
         title,
-        "jobs at once | recommended | jobs per second | p99 latency | most memory | also less than 5 % behind",
+        "jobs at once | recommended | jobs per second | p99 latency | peak memory | also less than 5 % behind",
     )
     .with_prose(&[5]);
     for at in &advice.scales {

@@ -41,6 +41,14 @@ pub struct Attestation {
     pub future_bytes: Option<u64>,
 }
 
+impl Attestation {
+    /// Returns how much the batch added to the resident memory of the process, in bytes.
+    #[must_use]
+    pub fn rss_bytes_added(&self) -> Option<u64> {
+        Some(self.rss_bytes_max?.saturating_sub(self.rss_bytes?))
+    }
+}
+
 impl Prepared {
     /// Checks that the counts of a batch fit its label.
     pub(crate) fn check_attest(

@@ -1,0 +1,116 @@
+//! A name stands for one computation in tables, on the page, in comparisons, in histories and in exports.
+
+use std::slice;
+
+use paceline::{
+    compare::compare_records,
+    history::{Series, series},
+    report::{
+        Export, Extent, Sources, cells_table, comparison_table, gate_table, history_csv,
+        history_table, load_table, page,
+    },
+};
+
+use crate::{EXPORTED, GATES, RUNS, sample_run::courses};
+
+#[test]
+fn what_a_first_batch_adds_and_its_slope_over_scales_have_two_names() {
+    let record = &RUNS[0];
+    let compared = compare_records(record, record, true).unwrap();
+    let history = series(slice::from_ref(record), &[]);
+    let tables = [
+        comparison_table(&compared, Extent::All),
+        history_table(&history),
+        gate_table(&GATES[0], true),
+        Export::Markdown.render(&GATES[0]),
+    ];
+    for text in &tables {
+        assert!(text.contains("memory added per job"), "{text}");
+        assert!(!text.contains("memory per job"), "{text}");
+    }
+    // A job of tokio adds 430 bytes, and all together 40 KiB.
+    let of_ten = ["tokio@8 at 10,", "memory added per job", "4.42 KiB"];
+    let is_it = |line: &str| of_ten.iter().all(|part| line.contains(part));
+    assert!(tables[0].lines().any(is_it), "{}", tables[0]);
+    let page = page(&Sources { records: slice::from_ref(record), ..Sources::default() });
+    assert!(page.contains("memory per job") && page.contains("<strong>430 B</strong>"));
+    assert!(!page.contains("memory added per job") && !page.contains("4.42 KiB"));
+    // Names with units likewise.
+    assert!(history_csv(&history).contains("sleep/tokio@8/10 memory_added_per_job_bytes"));
+    let metrics = Export::OpenMetrics.render(&GATES[0]);
+    assert!(metrics.contains("paceline_gate_memory_added_per_job_bytes{"), "{metrics}");
+    let figures = Export::Bmf.render(&GATES[0]);
+    assert!(figures.contains("\"memory-added-per-job-bytes\""), "{figures}");
+    for (_, export, text) in &*EXPORTED {
+        let old = ["memory_per_job", "memory-per-job", "memory per job"];
+        assert!(!old.iter().any(|name| text.contains(name)), "{export}");
+    }
+}
+
+#[test]
+fn a_metric_is_the_same_figure_in_comparisons_histories_and_exports() {
+    let record = &RUNS[0];
+    let history = series(slice::from_ref(record), &[]);
+    let otava = Export::Otava.render(record);
+    let mut otava = csv::Reader::from_reader(otava.as_bytes());
+    let names = otava.headers().unwrap().clone();
+    let exported = otava.records().next().unwrap().unwrap();
+    let (mut in_history, mut in_export) = (0, 0);
+    // Of five processes, as these loads have, a comparison shows the trimmed mean.
+    let compared = compare_records(record, record, true).unwrap().cells.into_iter();
+    for pair in compared.filter(|pair| pair.workload != "serve-service") {
+        let workers = pair.workers.map_or_else(String::new, |workers| format!("@{workers}"));
+        let name = format!("{}/{}{workers}/{}", pair.workload, pair.model, pair.scale);
+        for shift in pair.shifts {
+            let same = |of: &&Series| of.cell == name && of.metric == shift.metric;
+            let Some(of) = history.iter().find(same) else { continue };
+            let near = |value: f64| (value / shift.base - 1.0).abs() < 1e-12;
+            assert!(near(of.points[0].value), "{name} {:?}", shift.metric);
+            in_history += 1;
+            let column = format!("{name} {}", shift.metric.figure());
+            if let Some(at) = names.iter().position(|of| of == column) {
+                assert!(near(exported[at].parse().unwrap()), "{column}");
+                in_export += 1;
+            }
+        }
+    }
+    assert!(in_history > 200 && in_export > 150, "{in_history} {in_export}");
+}
+
+#[test]
+fn where_the_system_counts_no_cpu_time_no_table_says_that_jobs_take_none() {
+    let mut record = RUNS[0].clone();
+    let counted = cells_table(&record.cells, Extent::All);
+    for cell in &mut record.cells {
+        cell.cpu_ns_per_job = None;
+        let Some(used) = &mut cell.resources else { continue };
+        (used.user_cpu_ns_per_job, used.system_cpu_ns_per_job) = (0.0, 0.0);
+        assert_eq!(used.cpu_ns_per_job(), None);
+    }
+    let table = cells_table(&record.cells, Extent::All);
+    assert!(table != counted && !table.contains("  0 s"), "{table}");
+}
+
+#[test]
+fn percentiles_of_all_trials_together_are_not_called_as_the_means_of_the_trials_are() {
+    let mut record = RUNS[0].clone();
+    record.cells.retain(|cell| cell.load.is_some());
+    courses::told(&mut record);
+    let urls = [
+        load_table(&record.cells, Extent::All),
+        Export::Markdown.render(&record),
+        page(&Sources { records: slice::from_ref(&record), ..Sources::default() }),
+    ];
+    for text in &urls {
+        assert!(text.contains("p50 of all") && text.contains("p99 of all"), "{text}");
+    }
+    // In CSV those of the trials say so, and all others are of all latencies together.
+    let csv = Export::Csv.render(&record);
+    let mut csv = csv::Reader::from_reader(csv.as_bytes());
+    let names = csv.headers().unwrap().clone();
+    let knee = |row: &csv::StringRecord| row[0].ends_with("/knee within 20.0 ms");
+    let row = csv.records().map(Result::unwrap).find(knee).unwrap();
+    let field = |name: &str| &row[names.iter().position(|of| of == name).expect(name)];
+    assert_eq!(field("shares_latency_ns_p50_of_trials"), "5200000 5200000 5200000");
+    assert!(!field("latency_ns_p50_of_trials").is_empty());
+}
