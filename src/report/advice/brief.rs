@@ -1,32 +1,75 @@
-//! A summary of the advice in at most four sentences, of which the first can stand alone. Facts about every workload
-//! are left out: the page states them once.
+//! A summary of the advice on one workload in at most four sentences, of which the first can stand alone. Facts about
+//! every workload or about a model are left out: the page states them once.
 
 use super::{
     phrases::{Names, everywhere},
     title,
-    trust::{caveats, timers_apart, two_modes},
+    trust::timers_apart,
 };
 use crate::{
     advice::{Advice, AtScale, Measure, Recommended, Series, Standing},
-    output::{count, counted, noun, rate},
+    output::{capital, count, counted, cut, noun, rate, uncapital},
 };
+use paceline_core::perform::Placement;
 
 /// The least factor that is worth a sentence.
 const WORTH: f64 = 1.1;
+/// The most characters that a sentence has on one placement.
+const MOST: usize = 600;
 
-/// Returns up to four sentences: which model to use from which scale; one for all scales; what tail latency or memory
-/// suggests instead; and the most important caveat. All are `None` if nothing is ranked.
-pub fn advice_in_brief(advice: &Advice) -> [Option<String>; 4] {
-    let names = Names::of(advice);
-    let ranked: Vec<&AtScale> =
-        advice.scales.iter().filter(|scale| scale.unranked.is_none()).collect();
-    let Some(last) = ranked.last() else { return [const { None }; 4] };
-    [
-        Some(take(&ranked, &names)),
-        (stretches(&ranked).len() > 1).then(|| everywhere(advice, &names)),
-        otherwise(last, &names),
-        caveat(advice, &ranked, &names),
-    ]
+/// The models of one placement, which are ranked among themselves only.
+struct Class<'a> {
+    placement: Placement,
+    advice: &'a Advice,
+    ranked: Vec<&'a AtScale>,
+    names: Names,
+    /// Whether no other placement has a figure, so that sentences need not name this one.
+    alone: bool,
+}
+
+/// What a sentence says on one placement, without its full stop; `None` for nothing.
+type Say = fn(&Class<'_>) -> Option<String>;
+
+/// Which model to use from which scale; one for all scales; what tail latency or memory suggests instead.
+const SENTENCES: [Say; 3] = [take, for_all_scales, otherwise];
+/// The caveats, of which the first that applies to any placement is the last sentence. A recommended model whose figure
+/// represents nothing matters more than a difference that is partly one of timers.
+const CAVEATS: [Say; 2] = [two_modes, timers];
+
+/// Returns up to four sentences on a workload: which model to use from which scale; one for all scales; what tail
+/// latency or memory suggests instead; and the most important caveat. A sentence covers all placements that it applies
+/// to, and compares none with another. Returns none if nothing is ranked.
+pub fn advice_in_brief(placements: &[(Placement, Advice)]) -> Vec<String> {
+    let classes: Vec<Class<'_>> = placements
+        .iter()
+        .map(|(placement, advice)| Class {
+            placement: *placement,
+            advice,
+            ranked: advice.scales.iter().filter(|scale| scale.unranked.is_none()).collect(),
+            names: Names::of(advice),
+            alone: placements.len() == 1,
+        })
+        .collect();
+    let said = |say: &Say| sentence(&classes, *say);
+    SENTENCES.iter().filter_map(said).chain(CAVEATS.iter().find_map(said)).collect()
+}
+
+/// Returns "Inside: tokio at 1 job at once; outside: compio from 1 to 100 jobs at once."
+fn sentence(classes: &[Class<'_>], say: Say) -> Option<String> {
+    let parts: Vec<(&Class<'_>, String)> =
+        classes.iter().filter_map(|class| Some((class, cut(&say(class)?, MOST)))).collect();
+    let text = match &parts[..] {
+        [] => return None,
+        [(class, text)] if class.alone => text.clone(),
+        [(one, text), (other, same)] if text == same => {
+            format!("{} and {}: {text}", one.placement, other.placement)
+        }
+        each => {
+            let of = each.iter().map(|(class, text)| format!("{}: {text}", class.placement));
+            of.collect::<Vec<_>>().join("; ")
+        }
+    };
+    Some(format!("{}.", capital(&text)))
 }
 
 /// Returns the recommendations and, if there are several, their measures: of one alone the sentence does not say them.
@@ -41,9 +84,9 @@ fn stretches<'s, 'a>(ranked: &'s [&'a AtScale]) -> Vec<&'s [&'a AtScale]> {
     ranked.chunk_by(|a, b| answer(a) == answer(b)).collect()
 }
 
-/// Returns "Take a sequential program at 1 job at once, tokio from 10 to 1 000."
-fn take(ranked: &[&AtScale], names: &Names) -> String {
-    let stretches = stretches(ranked);
+/// Returns "take a sequential program at 1 job at once, tokio from 10 to 1 000", or the same without "take" if the
+/// sentence names the placement.
+fn take(class: &Class<'_>) -> Option<String> {
     let part = |(place, of): (usize, &&[&AtScale])| {
         let (from, to) = (of[0].scale, of[of.len() - 1].scale);
         let range = if from == to {
@@ -52,10 +95,11 @@ fn take(ranked: &[&AtScale], names: &Names) -> String {
             format!("from {} to {}", count(from), count(to))
         };
         let unit = if place == 0 { format!(" {}", noun(to, "job at once")) } else { String::new() };
-        format!("{} {range}{unit}", what(of[0], names))
+        format!("{} {range}{unit}", what(of[0], &class.names))
     };
-    let parts: Vec<String> = stretches.iter().enumerate().map(part).collect();
-    format!("Take {}.", parts.join(", "))
+    let parts: Vec<String> = stretches(&class.ranked).iter().enumerate().map(part).collect();
+    let verb = if class.alone { "take " } else { "" };
+    (!parts.is_empty()).then(|| format!("{verb}{}", parts.join(", ")))
 }
 
 fn what(scale: &AtScale, names: &Names) -> String {
@@ -81,8 +125,14 @@ fn model_in_words(one: &Recommended, names: &Names) -> String {
     }
 }
 
+/// Returns the one model for all ranked scales, unless `take` already names a single one.
+fn for_all_scales(class: &Class<'_>) -> Option<String> {
+    (stretches(&class.ranked).len() > 1).then(|| everywhere(class.advice, &class.names))
+}
+
 /// Returns how far the recommended model is behind by p99 latency or memory at the greatest ranked scale.
-fn otherwise(at: &AtScale, names: &Names) -> Option<String> {
+fn otherwise(class: &Class<'_>) -> Option<String> {
+    let at = class.ranked.last()?;
     let one = at.recommended.first()?;
     [Measure::P99, Measure::Memory].into_iter().find_map(|by| {
         let figures = at.figures(by);
@@ -91,21 +141,29 @@ fn otherwise(at: &AtScale, names: &Names) -> Option<String> {
         let times = by.times_worse(own.estimate, best.estimate);
         (own.standing == Standing::Behind && times >= WORTH).then(|| {
             format!(
-                "At {} the {} of {} is {} times that of {}, the least.",
+                "at {} the {} of {} is {} times that of {}, the least",
                 count(at.scale),
                 title(by),
-                names.name(&one.series),
+                class.names.name(&one.series),
                 rate(times),
-                names.name(&best.series)
+                class.names.name(&best.series)
             )
         })
     })
 }
 
-fn caveat(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Option<String> {
-    if ranked.iter().flat_map(|scale| &scale.recommended).any(|one| one.bimodal) {
-        return two_modes(advice, names);
-    }
-    let known = caveats(ranked, names).into_iter().next();
-    known.or_else(|| timers_apart(ranked, names).map(|(_, apart)| apart + "."))
+/// Returns the recommended models whose trials fall into two modes.
+fn two_modes(class: &Class<'_>) -> Option<String> {
+    let of_scale = |at: &&AtScale| -> Vec<String> {
+        let of = at.recommended.iter().filter(|one| one.bimodal);
+        of.map(|one| format!("{} at {}", class.names.name(&one.series), count(at.scale))).collect()
+    };
+    let of: Vec<String> = class.ranked.iter().flat_map(of_scale).collect();
+    (!of.is_empty()).then(|| {
+        format!("no single figure represents {}, whose times fall into two modes", of.join(", "))
+    })
+}
+
+fn timers(class: &Class<'_>) -> Option<String> {
+    timers_apart(&class.ranked, &class.names).map(|(_, apart)| uncapital(&apart))
 }

@@ -72,14 +72,14 @@ pub(super) fn recommended(
     }
 }
 
-/// Returns the one model for all ranked scales, if there is one.
+/// Returns the one model for all ranked scales, if there is one, in a sentence without capital and full stop.
 pub(super) fn everywhere(advice: &Advice, names: &Names) -> String {
     match &advice.everywhere {
         Some(one) => format!(
-            "One model for all ranked scales: {} is less than 5 % behind the best at each.",
+            "one model for all ranked scales is {}, less than 5 % behind the best at each",
             names.name(one)
         ),
-        None => "No model is less than 5 % behind the best at all ranked scales.".into(),
+        None => "no model is less than 5 % behind the best at all ranked scales".into(),
     }
 }
 

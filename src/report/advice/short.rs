@@ -67,7 +67,7 @@ fn plan(advice: &Advice, names: &Names) -> Vec<String> {
         .collect();
     let several = stretches.iter().filter(|stretch| stretch[0].unranked.is_none()).count() > 1;
     if several {
-        sentences.push(everywhere(advice, names));
+        sentences.push(format!("{}.", capital(&everywhere(advice, names))));
     }
     sentences
 }

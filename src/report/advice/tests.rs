@@ -6,7 +6,7 @@ use crate::{
     plan::{Choice, cells},
     record::{Cell, Estimate, PerTrial, Resources},
 };
-use paceline_core::{histogram::Distribution, models, workloads};
+use paceline_core::{histogram::Distribution, models, perform::Placement, workloads};
 
 fn cell(model: &str, scale: usize, rate: f64, trials: usize) -> Cell {
     let workload = [workloads::find("sleep").unwrap()];
@@ -142,15 +142,17 @@ fn a_machine_that_others_kept_busy_is_said() {
     assert!(!with(0.05).contains("Something else"), "{}", with(0.05));
 }
 
+/// Returns a cell whose median sleep ends so late.
+fn late(model: &str, scale: usize, rate: f64, ns_p50: u64) -> Cell {
+    let [count, ns_p90, ns_p99, ns_p999, ns_max] = [1, ns_p50, ns_p50, ns_p50, ns_p50];
+    let (ns_mean, hdr_v2) = (ns_p50 as f64, String::new());
+    let lateness = Distribution { count, ns_mean, ns_p50, ns_p90, ns_p99, ns_p999, ns_max, hdr_v2 };
+    Cell { timer_lateness: Some(lateness), ..cell(model, scale, rate, 5) }
+}
+
 #[test]
 fn timers_that_differ_by_more_than_counts_are_named_as_a_part_of_it() {
-    let late = |model, ns_p50| {
-        let [count, ns_p90, ns_p99, ns_p999, ns_max] = [1, ns_p50, ns_p50, ns_p50, ns_p50];
-        let (ns_mean, hdr_v2) = (ns_p50 as f64, String::new());
-        let lateness =
-            Distribution { count, ns_mean, ns_p50, ns_p90, ns_p99, ns_p999, ns_max, hdr_v2 };
-        Cell { timer_lateness: Some(lateness), ..cell(model, 5, 100.0, 5) }
-    };
+    let late = |model, ns_p50| late(model, 5, 100.0, ns_p50);
     let text = shown(&[late("smol", 100_000), late("tokio", 1_100_000)]);
     assert!(text.contains("ended 100 µs late on smol and 1.10 ms late on tokio"), "{text}");
     // 5 % of its wait of 10 ms is 0.5 ms.
@@ -181,17 +183,20 @@ fn known_faults_two_modes_and_discontinued_leaders_are_said() {
     }
 }
 
+/// Returns the sentences on these cells, as if all were of one placement.
+fn in_brief(cells: &[Cell]) -> Vec<String> {
+    advice_in_brief(&[(Placement::Inside, advise(cells))])
+}
+
 #[test]
-fn in_brief_there_is_a_sentence_for_the_scales_one_for_all_of_them_and_the_caveat() {
-    let said =
-        |cells: &[Cell]| advice_in_brief(&advise(cells)).into_iter().flatten().collect::<Vec<_>>();
-    let brief = said(&crossing_cells());
+fn in_brief_there_is_a_sentence_for_the_scales_and_one_for_all_of_them() {
+    let brief = in_brief(&crossing_cells());
     assert_eq!(
         brief[0],
         "Take a sequential program at 1 job at once, a thread for each job at 20, tokio at 1 000."
     );
     assert_eq!(brief[1], "No model is less than 5 % behind the best at all ranked scales.");
-    assert!(said(&[refused("tokio", 1, "no room")]).is_empty());
+    assert!(in_brief(&[refused("tokio", 1, "no room")]).is_empty());
 }
 
 #[test]
@@ -207,9 +212,7 @@ fn in_brief_memory_speaks_where_a_test_tells_the_recommended_model_to_take_more(
         cell
     };
     let of = |bytes: f64| {
-        advice_in_brief(&advise(&[heavy("tokio", 90_000.0, bytes), heavy("smol", 70_000.0, 1e7)]))
-            .map(Option::unwrap_or_default)
-            .join(" ")
+        in_brief(&[heavy("tokio", 90_000.0, bytes), heavy("smol", 70_000.0, 1e7)]).join(" ")
     };
     let sentence = "At 1 000 the peak memory of tokio is 3.00 times that of smol, the least.";
     assert!(of(3e7).contains(sentence), "{}", of(3e7));
@@ -230,10 +233,46 @@ fn one_model_for_all_scales_is_named_once_whatever_it_is_ranked_by() {
             })
             .to_vec()
     };
-    let advice = advise(&[at(5), at(1000)].concat());
+    let cells = [at(5), at(1000)].concat();
+    let advice = advise(&cells);
     let by = |scale: usize| advice.scales[scale].recommended[0].by.len();
     assert_ne!(by(0), by(1), "{advice:?}");
-    let [take, everywhere, ..] = advice_in_brief(&advice);
-    assert_eq!(take.as_deref(), Some("Take tokio from 5 to 1 000 jobs at once."));
-    assert_eq!(everywhere, None);
+    assert_eq!(in_brief(&cells), ["Take tokio from 5 to 1 000 jobs at once."]);
+}
+
+#[test]
+fn in_brief_two_placements_share_each_sentence_and_one_kind_of_caveat() {
+    let modes = Some([5e3, 8e4].map(|ns| crate::stats::Mode { ns, share: 0.5 }));
+    let inside = [
+        cell("rayon", 10, 200.0, 5),
+        cell("tokio", 10, 100.0, 5),
+        cell("rayon", 1000, 100.0, 5),
+        Cell { modes, ..cell("tokio", 1000, 200.0, 5) },
+    ];
+    let outside = [
+        late("threads", 10, 200.0, 50_000),
+        late("compio", 10, 100.0, 1_100_000),
+        late("threads", 1000, 100.0, 50_000),
+        late("compio", 1000, 200.0, 1_100_000),
+    ];
+    let brief = |inside: &[Cell], outside: &[Cell]| {
+        advice_in_brief(&[
+            (Placement::Inside, advise(inside)),
+            (Placement::Outside, advise(outside)),
+        ])
+    };
+    let take = "Inside: rayon at 10 jobs at once, tokio at 1 000; outside: a thread for each job at 10 jobs at once, \
+                compio at 1 000.";
+    let none =
+        "Inside and outside: no model is less than 5 % behind the best at all ranked scales.";
+    let two_modes =
+        "Inside: no single figure represents tokio at 1 000, whose times fall into two modes.";
+    assert_eq!(brief(&inside, &outside), [take, none, two_modes]);
+    let timers = "Outside: timers are a part of these differences, because at 10 jobs at once the median sleep ended \
+                  50.0 µs late on threads and 1.10 ms late on compio.";
+    assert_eq!(brief(&inside[..2], &outside[..2])[1..], [timers]);
+    // Where nothing was ranked, nothing is said.
+    let unknown = [refused("threads", 10, "no threads")];
+    assert_eq!(brief(&inside[..2], &unknown), ["Inside: rayon at 10 jobs at once."]);
+    assert_eq!(brief(&unknown, &unknown), [""; 0]);
 }

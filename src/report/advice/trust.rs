@@ -67,7 +67,7 @@ fn discontinued(ranked: &[&AtScale], names: &Names) -> Option<String> {
     ))
 }
 
-pub(super) fn two_modes(advice: &Advice, names: &Names) -> Option<String> {
+fn two_modes(advice: &Advice, names: &Names) -> Option<String> {
     let of_scale = |scale: &AtScale| -> Vec<String> {
         let name = |series| format!("{} at {}", names.name(series), count(scale.scale));
         scale.bimodal.iter().map(|one| name(&one.series)).collect()
@@ -96,7 +96,8 @@ pub(super) fn timers_apart<'a>(
         let counts = scale.floor_ns > 0 && apart > MARGIN * scale.floor_ns as f64;
         let said = || {
             format!(
-                "Timers are a part of these differences: {} the median sleep ended {} late on {} and {} late on {}",
+                "Timers are a part of these differences, because {} the median sleep ended {} late on {} and {} late \
+                 on {}",
                 at(scale.scale),
                 long_ns(least.late_ns_p50),
                 names.name(&least.series),
@@ -120,7 +121,7 @@ fn timers(ranked: &[&AtScale], names: &Names) -> Option<String> {
 }
 
 /// Returns the caveats of the recommended models, once each.
-pub(super) fn caveats(ranked: &[&AtScale], names: &Names) -> Vec<String> {
+fn caveats(ranked: &[&AtScale], names: &Names) -> Vec<String> {
     let mut sentences = Vec::new();
     for one in ranked.iter().flat_map(|scale| &scale.recommended) {
         let Some(caveat) = &one.caveat else { continue };

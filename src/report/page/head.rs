@@ -72,7 +72,7 @@ pub(super) fn lead(sources: &Sources<'_>) -> String {
         return format!("{}.", summary(&cells));
     }
     format!(
-        "{}. The same jobs on every concurrency model, and a number only if the checksum of each job was right.",
+        "{}. A cell is one workload on one model at one scale, with a number only if the checksum of each job was right.",
         summary(&cells)
     )
 }

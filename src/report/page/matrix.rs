@@ -212,16 +212,16 @@ fn key(tables: &[OneMatrix], apart: bool, with_workers: bool) -> String {
     let marks = [
         (
             apart,
-            "in: jobs start on the pool; out: they are handed in, and waking the pool counts: the two are not ranked \
-             against each other.",
+            "in (inside): a task on the pool spawns the jobs; out (outside, or dealt to the cores): they come from outside \
+             the pool, and the time to wake it counts. The two are never ranked against each other.",
         ),
         (with_workers, "@2: with 2 workers."),
-        (lines().any(|line| line.more > 0), "+1: one more is tied."),
+        (lines().any(|line| line.more > 0), "+1: one more tied model; by memory per job, one more model."),
         (noted(ALONE), "alone: no other model has a figure there."),
         (
             noted(NOT_RANKED),
-            "not ranked: too few trials, a record without the figures of each, nodes that are one machine, or servers under \
-             load with errors or at a rate that they were given.",
+            "not ranked: too few trials, a record without the figures of single trials, nodes that are one machine, or \
+             servers under load with errors or at a given rate.",
         ),
         (fields().any(|field| field.class == "none"), "Hatched: no figure."),
         (
@@ -249,7 +249,7 @@ fn unknown(by: By, run: &Run, cells: &[&Cell]) -> (String, String) {
     let workloads = all(in_order(cells.iter().map(|cell| cell.workload.as_str())));
     let models = all(in_order(cells.iter().map(|cell| cell.model.as_str())));
     let why = "This record has no latencies: cargo bench times whole batches. The latency of each job is recorded in \
-               further batches, for which its time budget has no room. This command has it:";
+               further batches, for which its time budget has no room. This command records it:";
     let command =
         format!("paceline run {} --model {} --budget 30m", workloads.join(" "), models.join(","));
     (why.into(), command)

@@ -9,11 +9,16 @@ use super::{
     parts::{Data, Table, name},
 };
 use crate::{
-    advice::{Advice, AtScale, Figure, MARGIN, Series, advise, is_discontinued},
-    output::{count, cut, listed, long_ns_f64, rate, uncapital},
+    advice::{Advice, AtScale, Figure, MARGIN, Series, advise, caveat, is_discontinued},
+    output::{count, listed, long_ns_f64, rate},
     record::{Cell, Estimate, MOST_SERVER_BUSY, Metric, Run, SHORTEST_RANKED_NS, State},
     report::{
-        advice::busy, advice_in_brief, chart::small, floor_line, gate::figure, table::series_name,
+        advice::busy,
+        advice_in_brief,
+        chart::small,
+        floor_line,
+        gate::figure,
+        table::{in_order, series_name},
     },
     stats::FEWEST_TRIALS,
 };
@@ -40,22 +45,26 @@ impl WorkloadSummary {
         let advice_on = |cells: Vec<&Cell>| advise(&cells.into_iter().cloned().collect::<Vec<_>>());
         let advice = advice_on(cells.to_vec());
         // Placement classes are not comparable, so each has its own advice. Nobody is told to take an unreliable model.
-        let class = |word, placement| {
+        let class = |placement: Placement| {
             let of = |cell: &&Cell| cell.class() == placement && unreliable(&cell.model).is_none();
             let of: Vec<&Cell> = cells.iter().copied().filter(of).collect();
-            of.iter().any(|cell| cell.state == State::Ok).then(|| (word, advice_on(of)))
+            of.iter().any(|cell| cell.state == State::Ok).then(|| (placement, advice_on(of)))
         };
-        let classes = [class("In", Placement::Inside), class("Out", Placement::Outside)];
-        let classes: Vec<(&str, Advice)> = classes.into_iter().flatten().collect();
-        let sentences = sentences(&classes);
-        let title = |word| match classes.len() {
+        let classes: Vec<(Placement, Advice)> =
+            [Placement::Inside, Placement::Outside].into_iter().filter_map(class).collect();
+        let mut sentences = advice_in_brief(&classes);
+        if sentences.is_empty() {
+            sentences.push(
+                "Nothing is ranked: the figures, or the reasons why there are none, are below."
+                    .into(),
+            );
+        }
+        let title = |placement: Placement| match classes.len() {
             1 => "The recommended model at each scale, with its figures".to_owned(),
-            _ => format!(
-                "The recommended model at each scale, with its figures: {}",
-                uncapital(word)
-            ),
+            _ => format!("The recommended model at each scale, with its figures: {placement}"),
         };
-        let tables = classes.iter().map(|(word, advice)| table(advice, title(word))).collect();
+        let tables =
+            classes.iter().map(|(placement, advice)| table(advice, title(*placement))).collect();
         let lines = lines(cells);
         let (unit, at) = words(cells.iter().copied());
         let plot = charts::throughput(unit, at, &widest(&lines), &advice);
@@ -73,31 +82,6 @@ impl WorkloadSummary {
     pub(super) fn first(&self) -> &str {
         self.sentences.first().map_or("", String::as_str)
     }
-}
-
-/// Returns the advice on each placement class, with the sentences of one kind joined.
-fn sentences(classes: &[(&str, Advice)]) -> Vec<String> {
-    let brief: Vec<_> =
-        classes.iter().map(|(word, advice)| (*word, advice_in_brief(advice))).collect();
-    let kind = |kind: usize| {
-        let of = brief.iter().filter_map(|(word, all)| {
-            let text = all[kind].as_deref()?;
-            Some(if classes.len() == 1 {
-                text.to_owned()
-            } else {
-                format!("{word}: {}", uncapital(text))
-            })
-        });
-        let of: Vec<String> = of.collect();
-        (!of.is_empty()).then(|| cut(&of.join(" "), 600))
-    };
-    let sentences: Vec<String> = (0..4).filter_map(kind).collect();
-    if sentences.is_empty() {
-        return vec![
-            "Nothing is ranked: the figures, or the reasons why there are none, are below.".into(),
-        ];
-    }
-    sentences
 }
 
 /// The first screen of a run: the matrix, small charts, a sentence on each workload, and what was not measured.
@@ -118,15 +102,17 @@ pub(super) struct FirstScreen<'s> {
 pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
     let mut lines = vec![
         format!(
-            "Named together are the best and what is tied with it: no paired test over the passes tells it to be behind \
-             by over 0.2 % (5 %, Holm over all models). Fewer than {FEWEST_TRIALS} trials, waits under {} ms and cells in which the \
-             suite's own server was busy for over {:.0} % of the time are not ranked.",
+            "Models named together in the matrix are the best and its statistical ties: no paired test over the passes \
+             shows that a tied model is over 0.2 % behind the best (at 5 %, with Holm's correction over all models). Not \
+             ranked are cells of fewer than {FEWEST_TRIALS} trials, jobs that wait for less than {} ms, and cells in \
+             which the suite's own server was busy for over {:.0} % of the time.",
             SHORTEST_RANKED_NS / 1_000_000,
             MOST_SERVER_BUSY * 100.0
         ),
         format!(
-            "The sentences look at each placement, in and out, alone. They name the simplest program that keeps up, which is less than {:.0} % behind the best with 95 % confidence, in throughput \
-             and, where that is ranked, in p99 latency.",
+            "The sentences never compare one placement with the other. They name the simplest model that keeps up: with \
+             95 % confidence it is less than {:.0} % behind the best of its placement in throughput and, where that is \
+             ranked, in p99 latency.",
             MARGIN * 100.0
         ),
     ];
@@ -139,11 +125,17 @@ pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
     };
     set_apart("Discontinued, and never recommended", is_discontinued);
     set_apart("Unreliable, and left out of the sentences", |model| unreliable(model).is_some());
+    let known = |model: &str| caveat(model).filter(|_| unreliable(model).is_none());
+    for why in in_order(run.models.iter().filter_map(|model| known(&model.name))) {
+        let of = run.models.iter().filter(|model| known(&model.name) == Some(why));
+        let of: Vec<String> = of.map(|model| name(&model.name)).collect();
+        lines.push(format!("Before you take {}: {why}.", listed(&of, 12)));
+    }
     let load = workloads.iter().filter_map(|of| of.advice.other_load_share);
     lines.extend(busy(load.reduce(f64::max)));
     lines.extend(run.timer_floor.as_ref().map(|floor| format!("Timers: {}.", floor_line(floor))));
     lines.push(
-        "All of it holds for these jobs on this machine: measure again on the one that it will run on."
+        "All of this holds for these jobs on this machine: measure again on the machine that will run them."
             .into(),
     );
     lines
