@@ -18,7 +18,7 @@ pub mod starter;
 mod subject;
 mod trial;
 
-pub use build::{Built, Exit, GateError, note_same_program};
+pub use build::{Built, Exit, GateError, note_same_program, two_builds_fit};
 pub use counts::AllocationCounters;
 pub use least::{Wanted, too_short};
 pub use margins::{Margin, MarginOverrides, Margins};

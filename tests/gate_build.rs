@@ -1,5 +1,7 @@
 //! The gate's two sides, from what a user types to built programs: with real git and cargo, on tiny projects.
 
+#[path = "gate_build/at_once.rs"]
+mod at_once;
 #[path = "gate_build/dependencies.rs"]
 mod dependencies;
 #[path = "gate_build/layouts.rs"]

@@ -1,6 +1,7 @@
 //! Builds a program from a source: git checks it out in a worktree, cargo builds it, and a cache keeps it by its
 //! inputs.
 
+mod at_once;
 mod build_cache;
 mod cargo;
 mod error;
@@ -13,14 +14,16 @@ use std::{
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+pub use at_once::two_builds_fit;
 use build_cache::{BuildCache, hash_of};
 pub use error::{Exit, GateError};
 use sha2::{Digest, Sha256};
 use side_folder::SideFolder;
 pub(in crate::gate) use tool::{Tool, ToolOutput};
-use worktree::{Checkouts, make_sides};
+use worktree::{Checkouts, Worktree, make_sides};
 
 use super::source::{BuildTarget, Kind, Layout, Pin, Project, Source, Spot};
 use crate::{machine::hex, record::Side};
@@ -125,6 +128,33 @@ pub fn note_same_program(base: &Built, head: &mut Built) {
     }
 }
 
+/// What a side is built from, and where.
+struct Inputs<'s> {
+    source: &'s Source,
+    checkout: &'s str,
+    pins: &'s [Pin],
+    /// The side's name in errors.
+    who: String,
+    spot: Spot,
+    /// Whether the tree has a lock file.
+    locked: bool,
+    /// The user's lock file, if the tree has none.
+    users: Option<Vec<u8>>,
+    side_folder: SideFolder,
+}
+
+/// A side that is checked out, with its lock file.
+struct Prepared<'c> {
+    worktree: Worktree<'c>,
+    /// The package's folder.
+    folder: PathBuf,
+    /// The root of its workspace.
+    root: PathBuf,
+}
+
+/// The build folder of builds that are alone: dependencies are compiled in it once for all sides.
+const COMMON: &str = "build";
+
 impl Layout {
     fn build(
         &self,
@@ -134,62 +164,96 @@ impl Layout {
         copy: bool,
         progress: &dyn Fn(&str),
     ) -> Result<Built, GateError> {
-        let gate = self.gate();
+        let inputs = self.inputs(source, checkout, pins, copy)?;
+        if let Some(found) = self.cached(&inputs)? {
+            return Ok(found);
+        }
+        let checkouts = Checkouts::enter(self, progress)?;
+        // The gate that held the checkouts may have built the same source.
+        if let Some(found) = self.cached(&inputs)? {
+            return Ok(found);
+        }
+        let prepared = self.prepare(&inputs, &checkouts, progress)?;
+        let alone = (COMMON, &Arc::default());
+        let program = cargo::build(self, &inputs, &prepared, alone, progress)?;
+        let SideFolder { key, top } = &inputs.side_folder;
+        let made = self.programs().put(key, &program, &source.about)?;
+        if self.needs_folder() {
+            prepared.worktree.keep().map_err(|error| GateError::writing(top, &error))?;
+            inputs.side_folder.save()?;
+        }
+        Ok(self.built(&inputs, made, false))
+    }
+
+    /// Finds out what a side is built from. Claims its folder, if it runs in it.
+    fn inputs<'s>(
+        &self,
+        source: &'s Source,
+        checkout: &'s str,
+        pins: &'s [Pin],
+        copy: bool,
+    ) -> Result<Inputs<'s>, GateError> {
         self.check_cache()?;
         let who = who(source);
         let spot = self.spot(checkout, &who)?;
         let locked = self.has_lock(checkout, &spot)?;
         let users = fs::read(self.workspace.join("Cargo.lock")).ok().filter(|_| !locked);
         let key = build_cache::key(self, checkout, &spot, pins, users.as_deref(), copy)?;
-        let programs = BuildCache::in_folder(&gate);
-        let keeps = self.needs_folder();
-        let side_folder = if keeps {
-            let sides = self.sides();
+        let sides = self.sides();
+        let side_folder = if self.needs_folder() {
             let claimed = make_sides(&sides).and_then(|()| SideFolder::claim(&sides, &key));
             claimed.map_err(|error| GateError::writing(&sides, &error))?
         } else {
-            SideFolder::at(&self.sides(), &key, 0)
+            SideFolder::at(&sides, &key, 0)
         };
-        let (key, top) = (&side_folder.key, &side_folder.top);
-        let place = top.join(self.below_root());
-        let ready = |(program, hash), cached| {
-            let mut side = side(source, hash);
-            if users.is_some() {
-                side.about.push_str(", which has no Cargo.lock and was built with the one here");
+        Ok(Inputs { source, checkout, pins, who, spot, locked, users, side_folder })
+    }
+
+    /// Returns a side that is in the cache, with its folder as it was built.
+    fn cached(&self, inputs: &Inputs<'_>) -> Result<Option<Built>, GateError> {
+        let Some(found) = self.programs().find(&inputs.side_folder.key) else { return Ok(None) };
+        if self.needs_folder() {
+            if !inputs.side_folder.has_clean_copy() {
+                return Ok(None);
             }
-            let folder = keeps.then(|| place.join(&spot.package));
-            Built { program, side, cached, folder }
-        };
-        let cached = || -> Result<Option<Built>, GateError> {
-            let Some(found) = programs.find(key) else { return Ok(None) };
-            if keeps {
-                if !side_folder.has_clean_copy() {
-                    return Ok(None);
-                }
-                side_folder.restore()?;
-            }
-            Ok(Some(ready(found, true)))
-        };
-        if let Some(found) = cached()? {
-            return Ok(found);
+            inputs.side_folder.restore()?;
         }
-        let checkouts = Checkouts::enter(self, progress)?;
-        // The gate that held the checkouts may have built the same source.
-        if let Some(found) = cached()? {
-            return Ok(found);
+        Ok(Some(self.built(inputs, found, true)))
+    }
+
+    fn built(&self, of: &Inputs<'_>, (program, hash): (PathBuf, String), cached: bool) -> Built {
+        let mut side = side(of.source, hash);
+        if of.users.is_some() {
+            side.about.push_str(", which has no Cargo.lock and was built with the one here");
         }
-        let worktree = checkouts.check_out(checkout, &place)?;
-        let folder = worktree.folder.join(&spot.package);
-        let root = spot.root.as_ref().map_or(top.clone(), |root| worktree.folder.join(root));
-        self.give_lock((&folder, &root), &who, locked, users.as_deref())?;
-        cargo::set(self, &root, pins, progress)?;
-        let built = cargo::build(self, (&folder, &root), &who, locked, progress)?;
-        let made = programs.put(key, &built, &source.about)?;
-        if keeps {
-            worktree.keep().map_err(|error| GateError::writing(top, &error))?;
-            side_folder.save()?;
-        }
-        Ok(ready(made, false))
+        let folder = self.needs_folder().then(|| self.place(of).join(&of.spot.package));
+        Built { program, side, cached, folder }
+    }
+
+    /// Checks a side out and gives it its lock file.
+    fn prepare<'c>(
+        &self,
+        inputs: &Inputs<'_>,
+        checkouts: &'c Checkouts<'_>,
+        progress: &dyn Fn(&str),
+    ) -> Result<Prepared<'c>, GateError> {
+        let worktree = checkouts.check_out(inputs.checkout, &self.place(inputs))?;
+        let folder = worktree.folder.join(&inputs.spot.package);
+        let top = &inputs.side_folder.top;
+        let root = inputs.spot.root.as_ref();
+        let root = root.map_or_else(|| top.clone(), |root| worktree.folder.join(root));
+        self.give_lock((&folder, &root), &inputs.who, inputs.locked, inputs.users.as_deref())?;
+        cargo::set(self, &root, inputs.pins, progress)?;
+        Ok(Prepared { worktree, folder, root })
+    }
+
+    fn programs(&self) -> BuildCache {
+        BuildCache::in_folder(&self.gate())
+    }
+
+    /// Returns the place of a side's checkout.
+    fn place(&self, inputs: &Inputs<'_>) -> PathBuf {
+        inputs.side_folder.top.join(self.below_root())
     }
 
     /// Returns an error if git tracks files of the cache: a commit could then bring a base of its own.

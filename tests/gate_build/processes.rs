@@ -191,14 +191,19 @@ fn hanging_build(test: &str) -> (Tiny, Child, Pid) {
     );
     tiny.commit("slow");
     let mut child = again(test, &tiny.folder).stdout(Stdio::piped()).spawn().unwrap();
-    let script = loop {
-        if let Some(id) = fs::read_to_string(&pid).ok().and_then(|text| text.parse().ok()) {
-            break Pid::from_raw(id).unwrap();
+    let script = script_of(&mut child, &pid);
+    (tiny, child, script)
+}
+
+/// The build script that writes its id to a file while `child` builds.
+pub(super) fn script_of(child: &mut Child, file: &Path) -> Pid {
+    loop {
+        if let Some(id) = fs::read_to_string(file).ok().and_then(|text| text.parse().ok()) {
+            return Pid::from_raw(id).unwrap();
         }
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was interrupted");
         thread::sleep(Duration::from_millis(20));
-    };
-    (tiny, child, script)
+    }
 }
 
 /// Takes as long as two builds of paceline-host. [Decision 27](../../docs/decisions/0027-programs-run-from-memory.md) has
@@ -219,19 +224,16 @@ fn the_host_of_paceline_has_the_same_bytes_wherever_it_is_built() {
     // One revision for both, whatever is edited meanwhile.
     let revision = git(here, &["rev-parse", "HEAD"]);
     let top = tempfile::tempdir().unwrap();
-    let target = top.path().join("target");
     let hash_at = |place: &str| {
         let place = top.path().join(place);
         fs::create_dir_all(&place).unwrap();
         let mut child = again(test, here);
         child.env("PACELINE_TEST_REVISION", &revision);
-        // Sides are checked out below the folder for temporary files.
-        child.arg("--ignored").env("TMPDIR", &place).env("CARGO_TARGET_DIR", &target);
+        // Sides are checked out below the folder for temporary files, and compiled below the target folder.
+        child.arg("--ignored").env("TMPDIR", &place).env("CARGO_TARGET_DIR", place.join("target"));
         let output = child.output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let hash = said.lines().find_map(|line| line.strip_prefix("built: ")).map(str::to_owned);
-        // Dependencies stay compiled.
-        fs::remove_dir_all(target.join("gate/programs")).unwrap();
         hash.unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&output.stderr)))
     };
     assert_eq!(hash_at("a"), hash_at("a-folder/whose/path-is-longer"));
@@ -247,7 +249,7 @@ fn build_in(folder: &Path) {
 }
 
 /// Returns whether a process has ended. Its new parent may not have reaped it yet.
-fn is_dead(id: Pid) -> bool {
+pub(super) fn is_dead(id: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", id.as_raw_nonzero()));
     test_kill_process(id).is_err() || stat.is_ok_and(|stat| stat.contains(") Z "))
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     gate::{
         AllocationCounters, Arm, Built, Exit, GateError, Project, Source, Wanted,
-        note_same_program, too_short,
+        note_same_program, too_short, two_builds_fit,
     },
     output::{Building, cut},
     record::{Metric, SameProgram, Side},
@@ -130,6 +130,9 @@ pub(super) fn build_sides(
     allocations: bool,
 ) -> Result<Sides, CliError> {
     let line = Building::start();
+    if two_builds_fit() {
+        project.build_at_once([base, head], &|said| line.show(said))?;
+    }
     let mut programs = [
         build(project, &line, "the base", base, false)?,
         build(project, &line, "the head", head, false)?,

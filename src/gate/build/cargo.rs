@@ -1,12 +1,15 @@
 //! Calls cargo: sets dependencies to versions, and builds one optimised program.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use serde::Deserialize;
 
 use super::{
     super::source::{Lock, Pin},
-    BuildTarget, GateError, Layout, ToolOutput,
+    BuildTarget, GateError, Inputs, Layout, Prepared, ToolOutput,
 };
 
 /// The most lines of cargo's output in an error.
@@ -97,19 +100,19 @@ fn read_lock(folder: &Path) -> Result<Lock, GateError> {
     })
 }
 
-/// Builds the target from a package in a worktree and the root of its workspace, and returns the program's path. All
-/// worktrees share a build folder, so that dependencies are compiled once. The packages of a worktree are always
-/// compiled. With `locked`, the lock file is used as it is.
+/// Builds the target of a side and returns the program's path. Sides share a build folder, so that dependencies are
+/// compiled once; those that are built at once have one each. The packages of a worktree are always compiled. The lock
+/// file of a tree is used as it is. cargo is ended once `given_up` is set.
 pub(super) fn build(
     layout: &Layout,
-    (folder, root): (&Path, &Path),
-    who: &str,
-    locked: bool,
+    Inputs { who, locked, .. }: &Inputs<'_>,
+    Prepared { folder, root, .. }: &Prepared<'_>,
+    (build_folder, given_up): (&str, &Arc<AtomicBool>),
     progress: &dyn Fn(&str),
 ) -> Result<PathBuf, GateError> {
     let cargo = |args: &[&str]| {
-        let build = layout.gate().join("build");
-        let cargo = layout.cargo(folder).args(args).env("CARGO_BUILD_BUILD_DIR", &build);
+        let cargo = layout.cargo(folder).args(args).unless(given_up);
+        let cargo = cargo.env("CARGO_BUILD_BUILD_DIR", layout.gate().join(build_folder));
         // Each side compiles its own packages; the dependencies are compiled once for all.
         let cargo = cargo.env("CARGO_TARGET_DIR", root.join("target"));
         // Without symbols, which contain the folder, the same source gives the same bytes. Debug information is not

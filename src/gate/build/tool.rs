@@ -7,7 +7,11 @@ use std::{
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::mpsc::{self, RecvTimeoutError, Sender},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
     thread,
     time::Duration,
 };
@@ -27,6 +31,7 @@ pub(in crate::gate) struct Tool {
     name: &'static str,
     command: Command,
     minds_interrupts: bool,
+    given_up: Option<Arc<AtomicBool>>,
 }
 
 /// The output of a tool.
@@ -76,7 +81,7 @@ impl Tool {
         // Error messages are parsed, so they must be in English.
         command.current_dir(folder).env("LC_ALL", "C").process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Tool { name, command, minds_interrupts: true }
+        Tool { name, command, minds_interrupts: true, given_up: None }
     }
 
     pub(in crate::gate) fn args<A: AsRef<OsStr>>(
@@ -104,6 +109,12 @@ impl Tool {
         self
     }
 
+    /// Ends it as an interrupt does, once `given_up` is set.
+    pub(in crate::gate) fn unless(mut self, given_up: &Arc<AtomicBool>) -> Self {
+        self.given_up = Some(Arc::clone(given_up));
+        self
+    }
+
     /// Runs it and returns its output for any exit code.
     pub(in crate::gate) fn run(self) -> Result<ToolOutput, GateError> {
         self.watched(&|_| ())
@@ -114,7 +125,7 @@ impl Tool {
         mut self,
         progress: &dyn Fn(&str),
     ) -> Result<ToolOutput, GateError> {
-        if self.minds_interrupts && interrupted() {
+        if self.has_to_end() {
             return Err(GateError::interrupted());
         }
         let mut child = self.command.spawn().map_err(|error| self.missing(&error))?;
@@ -142,7 +153,7 @@ impl Tool {
                 }
                 Err(RecvTimeoutError::Timeout) => (),
             }
-            if self.minds_interrupts && interrupted() {
+            if self.has_to_end() {
                 end(&mut child, leash);
                 return Err(GateError::interrupted());
             }
@@ -150,6 +161,11 @@ impl Tool {
         let status = child.wait();
         said.ok = status.is_ok_and(|status| status.success());
         Ok(said)
+    }
+
+    fn has_to_end(&self) -> bool {
+        let given_up = self.given_up.as_ref().is_some_and(|given_up| given_up.load(Relaxed));
+        given_up || (self.minds_interrupts && interrupted())
     }
 
     fn missing(&self, error: &io::Error) -> GateError {

@@ -22,7 +22,7 @@ use super::{
 use crate::gate::staging::clear_left;
 use paceline_core::interrupt::interrupted;
 
-/// The checkouts of a project's sides, locked for one build at a time.
+/// The checkouts of a project's sides, locked for the builds of one gate at a time.
 pub(super) struct Checkouts<'p> {
     layout: &'p Layout,
     sides: PathBuf,
