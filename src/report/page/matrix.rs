@@ -216,7 +216,10 @@ fn key(tables: &[OneMatrix], apart: bool, with_workers: bool) -> String {
              the pool, and the time to wake it counts. The two are never ranked against each other.",
         ),
         (with_workers, "@2: with 2 workers."),
-        (lines().any(|line| line.more > 0), "+1: one more tied model; by memory per job, one more model."),
+        (
+            lines().any(|line| line.more > 0),
+            "+1: one more tied model; by memory per job, one more model.",
+        ),
         (noted(ALONE), "alone: no other model has a figure there."),
         (
             noted(NOT_RANKED),
