@@ -1,4 +1,4 @@
-//! HyperQueue's server and workers on this machine, by the engine file in `docs/engines`.
+//! The server and workers of `hq` on this machine, by the engine file in `docs/engines`.
 
 use std::{fs, path::Path, process::Command};
 

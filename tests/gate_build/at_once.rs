@@ -54,7 +54,7 @@ const MEET: [&str; 2] = [
 fn like_paceline([base, head]: [&str; 2]) -> Tiny {
     let tiny = Tiny::without_commit("");
     let marks = tiny.folder.join("target");
-    let script = SCRIPT.replace("MARKS", &format!("{marks:?}"));
+    let script = SCRIPT.replace("MARKS", &format!("{:?}", marks.to_str().unwrap()));
     let workspace = "[workspace]\nmembers = [\"core\"]\n";
     tiny.write("Cargo.toml", &format!("{workspace}{}", package("paceline")));
     tiny.write("core/Cargo.toml", &package("paceline-core"));

@@ -70,12 +70,12 @@ fn cells(workload: &str, class: Placement, kind: &str) -> Vec<Cell> {
         let memory = around(if is("memory") { 1e7 * speed } else { 1e7 });
         let mut late = Histogram::default();
         late.record(if place == 0 { 50_000 } else { 2_000_000 });
-        let modes = [5e6, 8e7].map(|ns| Mode { ns, share: 0.5 });
+        let two_modes = [5e6, 8e7].map(|ns| Mode { ns, share: 0.5 });
         Cell {
             floor_ns: 10_000_000,
             jobs_per_second: Estimate::of_trials(&rates, 0.0),
             latency_ns_p99: Estimate::of_trials(&p99s, 0.0),
-            modes: is("two modes").then_some(modes),
+            modes: is("two modes").then_some(two_modes),
             timer_lateness: late.distribution().filter(|_| is("timers")),
             resources: Some(Resources {
                 rss_bytes_max: Estimate::of_trials(&memory, 0.0),

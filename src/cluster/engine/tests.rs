@@ -73,7 +73,7 @@ fn paths_in_scripts_are_quoted_and_braces_of_the_shell_stay() {
     assert_eq!(filled, r"x '/a b/it'\''s' ${HOME} {more}");
 }
 
-/// The table is what HyperQueue 0.26.2 printed for a job one of whose workers was killed, and whose rest was cancelled.
+/// The table is what `hq` 0.26.2 printed for a job one of whose workers was killed, and whose rest was cancelled.
 #[test]
 fn a_task_of_hyperqueue_whose_worker_was_lost_is_done_again_and_one_that_failed_is_not() {
     const TABLE: &str = "\
