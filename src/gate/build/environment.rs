@@ -40,7 +40,7 @@ impl Environment {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             let (kind, path) = (entry.file_type()?, entry.path());
-            // cargo is about to call the output of build scripts `stdout`.
+            // The output of a build script has the second name in the next layout of build folders.
             let is_note = path.extension().is_some_and(|end| end == "d")
                 || path.file_name().is_some_and(|name| name == "output" || name == "stdout");
             if kind.is_dir() {

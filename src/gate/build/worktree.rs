@@ -142,7 +142,7 @@ impl<'p> Checkouts<'p> {
         }
     }
 
-    /// Checks out the submodules of a repository, and theirs, at the commits that `commit` names, from the user's copies.
+    /// Checks out submodules, and theirs, at the commits that `commit` of `repository` names, from the user's copies.
     fn add_submodules(
         &self,
         repository: &Path,
@@ -162,7 +162,7 @@ impl<'p> Checkouts<'p> {
         let index = self.layout.gate().join(format!("index-{}.sub", process::id()));
         for (of, path) in links {
             let (here, place) = (repository.join(path), folder.join(path));
-            // `git archive` would leave files out, or change them, by the attributes `export-ignore` and `export-subst`.
+            // `git archive` would leave files out or change them, by the attributes `export-ignore`, `export-subst`.
             let git = Tool::git(&here).args(["-c", "core.sparseCheckout=false", "read-tree"]);
             let git = git.args(["--reset", "-u", "--no-recurse-submodules", of]);
             let git = git.env("GIT_WORK_TREE", &place).env("GIT_INDEX_FILE", &index);
