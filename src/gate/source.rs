@@ -158,8 +158,8 @@ impl Project {
         Ok(Source { name: WORKING_TREE.into(), about, kind })
     }
 
-    /// Returns an error if both sides set a dependency that is there in several versions, and each sets another of them:
-    /// no package would go from the one version to the other.
+    /// Returns an error if both sides set a dependency that is there in several versions, and each replaces another of
+    /// them: no package would go from the one version to the other.
     ///
     /// # Errors
     ///
