@@ -4,6 +4,7 @@
 mod at_once;
 mod build_cache;
 mod cargo;
+mod environment;
 mod error;
 mod side_folder;
 mod tool;
@@ -19,6 +20,7 @@ use std::{
 
 pub use at_once::two_builds_fit;
 use build_cache::{BuildCache, hash_of};
+use environment::Environment;
 pub use error::{Exit, GateError};
 use sha2::{Digest, Sha256};
 use side_folder::SideFolder;
@@ -116,7 +118,7 @@ impl Project {
         if let Some((program, hash)) = programs.find(&key).filter(|(_, found)| *found == hash) {
             return Ok(Built { program, side: side(source, hash), cached: true, folder: None });
         }
-        let (program, hash) = programs.put(&key, path, &source.about)?;
+        let (program, hash) = programs.put(&key, path, &source.about, Environment::default())?;
         Ok(Built { program, side: side(source, hash), cached: false, folder: None })
     }
 }
@@ -176,13 +178,26 @@ impl Layout {
         let prepared = self.prepare(&inputs, &checkouts, progress)?;
         let alone = (COMMON, &Arc::default());
         let program = cargo::build(self, &inputs, &prepared, alone, progress)?;
-        let SideFolder { key, top } = &inputs.side_folder;
-        let made = self.programs().put(key, &program, &source.about)?;
+        let made = self.keep(&inputs, &prepared, COMMON, &program)?;
         if self.needs_folder() {
+            let top = &inputs.side_folder.top;
             prepared.worktree.keep().map_err(|error| GateError::writing(top, &error))?;
             inputs.side_folder.save()?;
         }
         Ok(self.built(&inputs, made, false))
+    }
+
+    /// Puts the program of a side into the cache. An older cargo knows no build folder, and uses the target folder.
+    fn keep(
+        &self,
+        inputs: &Inputs<'_>,
+        side: &Prepared<'_>,
+        build_folder: &str,
+        program: &Path,
+    ) -> Result<(PathBuf, String), GateError> {
+        let folders = [self.gate().join(build_folder), side.root.join("target")];
+        let environment = Environment::read_in(&folders)?;
+        self.programs().put(&inputs.side_folder.key, program, &inputs.source.about, environment)
     }
 
     /// Finds out what a side is built from. Claims its folder, if it runs in it.

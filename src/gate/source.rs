@@ -158,6 +158,32 @@ impl Project {
         Ok(Source { name: WORKING_TREE.into(), about, kind })
     }
 
+    /// Returns an error if both sides set a dependency that is there in several versions, and each replaces another of
+    /// them: no package would go from the one version to the other.
+    ///
+    /// # Errors
+    ///
+    /// Returns this error, and one for a lock file that cannot be read.
+    pub fn check_pins(&self, base: &Source, head: &Source) -> Result<(), GateError> {
+        let (Kind::Tree { pins: of_base, .. }, Kind::Tree { pins: of_head, .. }) =
+            (&base.kind, &head.kind)
+        else {
+            return Ok(());
+        };
+        let Some(lock) = Lock::read(&self.layout()?.workspace)? else { return Ok(()) };
+        for pin in of_base {
+            let other = of_head.iter().find(|other| other.name == pin.name);
+            if let Some(other) = other.filter(|other| lock.spec(other) != lock.spec(pin)) {
+                return Err(GateError::usage(format!(
+                    "Cargo.lock has several versions of {}: {} would replace one and {} another; give versions that \
+                     replace the same one, or compare revisions",
+                    pin.name, pin.version, other.version
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the file `name` of this project's folder as a source has it; `None` if it has none, and for a program.
     ///
     /// # Errors
@@ -225,11 +251,18 @@ impl Project {
     fn pinned(&self, text: &str, pins: Vec<Pin>) -> Result<Source, GateError> {
         let layout = self.layout()?;
         // Without a lock file, the check waits until the build has created one.
-        if let Some(lock) = Lock::read(&layout.workspace)? {
+        let lock = Lock::read(&layout.workspace)?;
+        if let Some(lock) = &lock {
             pins.iter().try_for_each(|pin| lock.check(pin))?;
         }
         let mut source = self.working_tree()?;
-        let set: Vec<_> = pins.iter().map(|pin| format!("{} {}", pin.name, pin.version)).collect();
+        let set = |pin: &Pin| {
+            let replaced = lock.as_ref().map(|lock| lock.spec(pin)).unwrap_or_default();
+            let old = replaced.split_once('@').filter(|(_, old)| *old != pin.version);
+            let of = old.map_or_else(String::new, |(_, old)| format!(" in place of {old}"));
+            format!("{} {}{of}", pin.name, pin.version)
+        };
+        let set: Vec<_> = pins.iter().map(set).collect();
         source.about = format!("{}, with {}", source.about, set.join(" and "));
         text.clone_into(&mut source.name);
         if let Kind::Tree { pins: none, .. } = &mut source.kind {

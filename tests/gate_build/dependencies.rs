@@ -112,3 +112,24 @@ fn a_lock_file_that_lacks_a_package_is_an_error_and_one_of_an_older_release_is_n
     assert!(said.starts_with(start) && said.contains("run `cargo check` and commit"), "{said}");
     tiny.no_worktree_is_left();
 }
+
+#[test]
+fn of_a_dependency_that_is_there_twice_both_sides_set_the_same_one() {
+    let (tiny, newest) = (Tiny::without_commit(""), newest_bitflags());
+    let of = |version: &str| format!("{{ package = \"bitflags\", version = \"{version}\" }}");
+    let (one, two) = (of("1.3"), of("2"));
+    tiny.write("Cargo.toml", &format!("{MANIFEST}[dependencies]\none = {one}\ntwo = {two}\n"));
+    tiny.commit("depends on both");
+    let made = Command::new("cargo").arg("generate-lockfile").current_dir(&tiny.folder).output();
+    assert!(made.unwrap().status.success());
+    let project = tiny.project();
+    let [old, new, other] = ["1.3.2", newest.as_str(), "2.0.0"]
+        .map(|version| project.resolve(&format!("bitflags@{version}")).unwrap());
+    assert!(other.about.contains(", with bitflags 2.0.0 in place of 2."), "{}", other.about);
+    assert!(project.check_pins(&other, &new).is_ok());
+    let said = project.check_pins(&old, &new).unwrap_err().message;
+    let start = format!(
+        "Cargo.lock has several versions of bitflags: 1.3.2 would replace one and {newest} "
+    );
+    assert!(said.starts_with(&start), "{said}");
+}

@@ -412,26 +412,47 @@ fn a_package_outside_the_repository_is_compiled_once_for_both_sides() {
 }
 
 #[test]
-fn a_submodule_is_part_of_a_side() {
-    let other = tempfile::tempdir().unwrap();
-    let sub = |args: &[&str]| git(other.path(), args);
+fn a_submodule_is_part_of_a_side_with_its_own_submodules_and_whatever_its_attributes_are() {
+    const WITH_FILES: [&str; 4] = ["-c", "protocol.file.allow=always", "submodule", "--quiet"];
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [inner, other] = folders.each_ref().map(tempfile::TempDir::path);
+    git(inner, &["init", "-q", "-b", "main"]);
+    fs::write(inner.join("word.txt"), "inner").unwrap();
+    git(inner, &["add", "-A"]);
+    git(inner, &["commit", "-qm", "one"]);
+    let sub = |args: &[&str]| git(other, args);
     sub(&["init", "-q", "-b", "main"]);
-    fs::create_dir(other.path().join("src")).unwrap();
-    fs::write(other.path().join("Cargo.toml"), package("sub")).unwrap();
-    fs::write(other.path().join("src/lib.rs"), "pub const WORD: &str = \"sub\";\n").unwrap();
+    fs::create_dir(other.join("src")).unwrap();
+    fs::write(other.join("Cargo.toml"), package("sub")).unwrap();
+    // An archive of it would lack this file.
+    fs::write(other.join(".gitattributes"), "word.txt export-ignore\n").unwrap();
+    fs::write(other.join("word.txt"), "sub").unwrap();
+    let words = "[include_str!(\"../word.txt\"), include_str!(\"../inner/word.txt\")]";
+    let lib = format!("pub const WORDS: [&str; 2] = {words};\n");
+    fs::write(other.join("src/lib.rs"), lib).unwrap();
+    sub(&[&WITH_FILES[..], &["add", inner.to_str().unwrap(), "inner"]].concat());
     sub(&["add", "-A"]);
     sub(&["commit", "-qm", "one"]);
     let tiny = Tiny::without_commit("");
-    let url = other.path().to_str().unwrap();
-    tiny.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", url, "sub"]);
+    tiny.git(&[&WITH_FILES[..], &["add", other.to_str().unwrap(), "sub"]].concat());
+    tiny.git(&[&WITH_FILES[..], &["update", "--init", "--recursive"]].concat());
     tiny.write("Cargo.toml", &format!("{MANIFEST}[dependencies]\nsub = {{ path = \"sub\" }}\n"));
-    tiny.write("benches/gate.rs", "fn main() { println!(\"{}\", sub::WORD); }\n");
+    tiny.write("benches/gate.rs", "fn main() { println!(\"{}\", sub::WORDS.join(\" \")); }\n");
     tiny.commit("one");
-    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "sub");
+    assert_eq!(said_by(&tiny.build("HEAD").unwrap()), "sub inner");
     // What is not committed in it would be in no side, and the working tree would seem to be its commit.
     tiny.write("sub/notes.txt", "neither tracked nor read");
     assert!(tiny.project().working_tree().is_ok());
-    tiny.write("sub/src/lib.rs", "pub const WORD: &str = \"other\";\n");
-    let said = tiny.project().working_tree().unwrap_err().message;
-    assert!(said.starts_with("the submodule sub has changes that are not committed"), "{said}");
+    for file in ["sub/word.txt", "sub/inner/word.txt"] {
+        let committed = fs::read_to_string(tiny.folder.join(file)).unwrap();
+        tiny.write(file, "another");
+        let said = tiny.project().working_tree().unwrap_err().message;
+        assert!(said.starts_with("the submodule sub has changes that are not committed"), "{said}");
+        tiny.write(file, &committed);
+    }
+    tiny.says("two");
+    tiny.commit("two");
+    git(&tiny.folder.join("sub"), &["submodule", "--quiet", "deinit", "--force", "inner"]);
+    let said = usage(tiny.build("HEAD"));
+    assert!(said.starts_with("the submodule sub/inner is not here at "), "{said}");
 }

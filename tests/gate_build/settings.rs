@@ -139,3 +139,29 @@ fn other_settings_of_compilers_are_another_program() {
     // What is not for compilers is not.
     assert_eq!(cached(Some(("COLUMNS", "100"))), "true");
 }
+
+#[test]
+fn a_variable_that_a_build_script_or_the_source_reads_is_another_program_if_it_changes() {
+    if let Some(folder) = env::var_os("PACELINE_TEST_FOLDER") {
+        return say_if_cached(Path::new(&folder));
+    }
+    let tiny = Tiny::without_commit("");
+    tiny.write(
+        "build.rs",
+        "fn main() {\n    println!(\"cargo:rerun-if-env-changed=SOME_DIR\");\n    println!(\"cargo:rerun-if-changed=build.rs\");\n}\n",
+    );
+    tiny.write(
+        "benches/gate.rs",
+        "fn main() { println!(\"{:?}\", option_env!(\"SOME_WORD\")); }\n",
+    );
+    tiny.commit("one");
+    let test = "settings::a_variable_that_a_build_script_or_the_source_reads_is_another_program_if_it_changes";
+    let cached = |settings: &[(&str, &str)]| is_cached(test, &tiny, settings);
+    assert_eq!([cached(&[]), cached(&[])], ["false", "true"]);
+    assert_eq!(cached(&[("UNREAD_DIR", "a")]), "true");
+    for name in ["SOME_DIR", "SOME_WORD"] {
+        let twice = || [cached(&[(name, "a")]), cached(&[(name, "a")])];
+        assert_eq!(twice(), ["false", "true"], "{name}");
+        assert_eq!(cached(&[(name, "b")]), "false", "{name}");
+    }
+}

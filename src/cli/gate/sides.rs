@@ -46,6 +46,7 @@ pub(super) fn resolve_sides(
         Some(text) => project.resolve(text)?,
         None => project.working_tree()?,
     };
+    project.check_pins(&base, &head)?;
     Ok((project, base, head))
 }
 

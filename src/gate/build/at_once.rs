@@ -74,13 +74,14 @@ impl Project {
         let head_side = layout.prepare(&head, &checkouts, progress)?;
         progress("building base and head at the same time");
         let built = layout.build_both([(&base, &base_side), (&head, &head_side)], progress);
-        for (inputs, built) in [&base, &head].into_iter().zip(&built) {
+        let sides = [(&base, &base_side, COMMON), (&head, &head_side, OF_HEAD)];
+        for ((inputs, side, folder), built) in sides.into_iter().zip(&built) {
             // A program that contains the path of the head's build folder has other bytes than from the common one. It
             // is left out, and then built alone.
             if let Ok(program) = built
                 && !contains(program, OF_HEAD)?
             {
-                programs.put(&inputs.side_folder.key, program, &inputs.source.about)?;
+                layout.keep(inputs, side, folder, program)?;
             }
         }
         // A build that was ended because of the other is not the cause.

@@ -14,7 +14,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{BuildTarget, GateError, Layout, Pin, Spot, Tool};
+use super::{
+    BuildTarget, GateError, Layout, Pin, Spot, Tool,
+    environment::{Environment, is_listed},
+};
 use crate::{gate::source::configurations_above, machine::hex};
 
 /// Settings of cargo, rustc and the tools of build scripts that change the built program. Those that end in `_` are
@@ -55,13 +58,14 @@ const TOOLS: &[&str] =
     &["cc", "c++", "gcc", "clang", "ar", "ld", "ld.lld", "ld.gold", "mold", "wild"];
 
 /// Raised when the same content is built in a different way.
-const FORM: &str = "5";
+const FORM: &str = "6";
 
 /// The file beside a program.
 #[derive(Serialize, Deserialize)]
 struct Label {
     about: String,
     program_sha256: String,
+    environment: Environment,
 }
 
 /// The folder of programs.
@@ -74,41 +78,46 @@ impl BuildCache {
         BuildCache { folder: gate.join("programs") }
     }
 
-    /// Returns a program and the hash of its file; `None` if it is missing or was modified.
+    /// Returns a program and the hash of its file; `None` if it is missing, was modified, or was built in another
+    /// environment.
     pub(super) fn find(&self, key: &str) -> Option<(PathBuf, String)> {
         let place = self.folder.join(key);
         let label: Label =
             serde_json::from_slice(&fs::read(place.join("about.json")).ok()?).ok()?;
-        let program = place.join("program");
+        let program = place.join(&label.program_sha256);
         let hash = hash_of(&program).ok()?;
-        (hash == label.program_sha256).then_some((program, hash))
+        let is_it = hash == label.program_sha256 && label.environment.is_unchanged();
+        is_it.then_some((program, hash))
     }
 
-    /// Copies a program to the cache. It is written aside and renamed, so that it is complete or absent.
+    /// Copies a program to the cache, with the variables that its build read. It is written aside and renamed, so that
+    /// it is complete or absent.
     pub(super) fn put(
         &self,
         key: &str,
         program: &Path,
         about: &str,
+        environment: Environment,
     ) -> Result<(PathBuf, String), GateError> {
-        let aside = self.folder.join(format!("{key}.{}", process::id()));
         let place = self.folder.join(key);
-        let put = || -> io::Result<String> {
-            fs::create_dir_all(&aside)?;
-            fs::copy(program, aside.join("program"))?;
-            let program_sha256 = hash_of(&aside.join("program"))?;
-            let label = Label { about: about.to_owned(), program_sha256: program_sha256.clone() };
-            fs::write(aside.join("about.json"), serde_json::to_vec_pretty(&label)?)?;
-            // Anything there was found incomplete.
-            let _ = fs::remove_dir_all(&place);
-            fs::rename(&aside, &place)?;
-            Ok(program_sha256)
+        let aside = place.join(format!("new-{}", process::id()));
+        let put = || -> io::Result<(PathBuf, String)> {
+            fs::create_dir_all(&place)?;
+            fs::copy(program, &aside)?;
+            let program_sha256 = hash_of(&aside)?;
+            // A program from another environment stays: a gate may be measuring it.
+            let kept = place.join(&program_sha256);
+            fs::rename(&aside, &kept)?;
+            let about = about.to_owned();
+            let label = Label { about, program_sha256: program_sha256.clone(), environment };
+            fs::write(&aside, serde_json::to_vec_pretty(&label)?)?;
+            fs::rename(&aside, place.join("about.json"))?;
+            Ok((kept, program_sha256))
         };
-        let hash = put().map_err(|error| {
-            let _ = fs::remove_dir_all(&aside);
+        put().map_err(|error| {
+            let _ = fs::remove_file(&aside);
             GateError::writing(&self.folder, &error)
-        })?;
-        Ok((place.join("program"), hash))
+        })
     }
 }
 
@@ -243,13 +252,8 @@ pub(super) fn hash_of(path: &Path) -> io::Result<String> {
 }
 
 fn settings() -> Vec<(String, String)> {
-    let counts = |name: &str| {
-        // The target folder does not change the program.
-        name != "CARGO_TARGET_DIR"
-            && SETTINGS
-                .iter()
-                .any(|known| name == *known || (known.ends_with('_') && name.starts_with(known)))
-    };
+    // The target folder does not change the program.
+    let counts = |name: &str| name != "CARGO_TARGET_DIR" && is_listed(name, SETTINGS);
     let of = |(name, value): (OsString, OsString)| {
         (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
     };
@@ -295,12 +299,14 @@ mod tests {
         let file = folder.path().join("some");
         fs::write(&file, "program").unwrap();
         assert_eq!(shelf.find("key"), None);
-        let put = shelf.put("key", &file, "some program").unwrap();
+        let put = shelf.put("key", &file, "some program", Environment::default()).unwrap();
         assert_eq!(shelf.find("key"), Some(put.clone()));
         assert_eq!(put.1.len(), 64);
         fs::write(&put.0, "torn").unwrap();
         assert_eq!(shelf.find("key"), None);
-        assert_eq!(shelf.put("key", &file, "some program").unwrap(), put, "it is put there anew");
+        let anew = shelf.put("key", &file, "some program", Environment::default()).unwrap();
+        assert_eq!(anew, put, "it is put there anew");
+        assert_eq!(shelf.find("key"), Some(anew));
     }
 
     #[test]
@@ -308,7 +314,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("some");
         fs::write(&file, "program").unwrap();
-        let error = BuildCache::in_folder(&file).put("key", &file, "").unwrap_err();
+        let shelf = BuildCache::in_folder(&file);
+        let error = shelf.put("key", &file, "", Environment::default()).unwrap_err();
         assert_eq!(error.exit.code(), 1);
         assert!(error.message.starts_with("cannot write to "), "{error}");
         assert!(error.message.contains("CARGO_TARGET_DIR"), "{error}");

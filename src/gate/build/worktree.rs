@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     fs::{self, File, TryLockError},
     io,
     os::unix::{
@@ -10,7 +10,7 @@ use std::{
         fs::{DirBuilderExt, MetadataExt, symlink},
     },
     path::{Path, PathBuf},
-    thread,
+    process, thread,
     time::Duration,
 };
 
@@ -80,7 +80,7 @@ impl<'p> Checkouts<'p> {
         let said = git.args([worktree.folder.as_os_str(), commit.as_ref()]).run()?;
         if said.ok {
             self.show_siblings(parent);
-            self.add_submodules(commit, &worktree.folder)?;
+            self.add_submodules(&self.layout.repository, commit, &worktree.folder)?;
             return Ok(worktree);
         }
         let otherwise = format!("git cannot check {commit} out: {}", said.reason());
@@ -142,33 +142,39 @@ impl<'p> Checkouts<'p> {
         }
     }
 
-    /// Checks out submodules at the commits that `commit` names, from the user's copies.
-    fn add_submodules(&self, commit: &str, folder: &Path) -> Result<(), GateError> {
+    /// Checks out submodules, and theirs, at the commits that `commit` of `repository` names, from the user's copies.
+    fn add_submodules(
+        &self,
+        repository: &Path,
+        commit: &str,
+        folder: &Path,
+    ) -> Result<(), GateError> {
         if !folder.join(".gitmodules").is_file() {
             return Ok(());
         }
-        let listed = self.layout.git().args(["ls-tree", "-r", commit]).run()?.out;
+        let git = self.layout.sees_scratch(Tool::git(repository));
+        let git = git.args(["-c", "core.quotePath=false", "ls-tree", "-r", commit]);
+        let listed = git.run()?.out;
         let links = listed.iter().filter_map(|line| {
             let (of, path) = line.strip_prefix("160000 commit ")?.split_once('\t')?;
-            Some((of.to_owned(), path.to_owned()))
+            Some((of, path))
         });
+        let index = self.layout.gate().join(format!("index-{}.sub", process::id()));
         for (of, path) in links {
-            let here = self.layout.repository.join(&path);
-            let archive = folder.join(format!("{path}.tar"));
-            let git = Tool::git(&here).args(["archive", "--format=tar", "-o"]);
-            let there = here.join(".git").exists();
-            let made = there && git.args([archive.as_os_str(), of.as_ref()]).run()?.ok;
-            let unpacked = made
-                && Tool::new("tar", &folder.join(&path))
-                    .args([OsStr::new("-xf"), archive.as_os_str()])
-                    .run()?
-                    .ok;
-            let _ = fs::remove_file(&archive);
-            if !unpacked {
+            let (here, place) = (repository.join(path), folder.join(path));
+            // `git archive` would leave files out or change them, by the attributes `export-ignore`, `export-subst`.
+            let git = Tool::git(&here).args(["-c", "core.sparseCheckout=false", "read-tree"]);
+            let git = git.args(["--reset", "-u", "--no-recurse-submodules", of]);
+            let git = git.env("GIT_WORK_TREE", &place).env("GIT_INDEX_FILE", &index);
+            let made = here.join(".git").exists() && git.run()?.ok;
+            let _ = fs::remove_file(&index);
+            if !made {
+                let name = here.strip_prefix(&self.layout.repository).unwrap_or(&here).display();
                 return Err(GateError::usage(format!(
-                    "the submodule {path} is not here at {of}; run `git submodule update --init {path}`"
+                    "the submodule {name} is not here at {of}; run `git submodule update --init --recursive`"
                 )));
             }
+            self.add_submodules(&here, of, &place)?;
         }
         Ok(())
     }
