@@ -30,6 +30,7 @@ mod manifest;
 mod meeting;
 mod merge;
 mod node;
+mod pace;
 mod part;
 mod plan;
 mod roles;

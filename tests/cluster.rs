@@ -247,6 +247,7 @@ fn wrong_input_gets_one_sentence_and_its_exit_code() {
     refused(folder, &set, 2, "the engine local has no setting `partition`");
     refused(folder, &["cluster", "work", "plan", "9"], 2, "its blocks are 0000 to 0001");
     refused(folder, &["cluster", "cancel", "plan"], 2, "there is nothing to cancel");
+    refused(folder, &["cluster", "collect", "plan", "--partial"], 3, "no block has a result");
     let engine = |name: &str, submit: &str, list: &str| {
         let text = format!(
             "name = \"mine\"\nsubmit = {submit}\nid = '^job (\\d+)$'\nlist = {list}\n\

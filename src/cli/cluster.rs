@@ -101,7 +101,8 @@ fn said_submitted(done: &cluster::Submitted, plan: &PlanFolder) -> Result<u8, Cl
         ));
     }
     if done.jobs.is_empty() {
-        return say("nothing to submit: every block is done, or under way");
+        let blocked = if done.blocked > 0 { ", or blocked" } else { "" };
+        return say(&format!("nothing to submit: every block is done, or under way{blocked}"));
     }
     say(&format!(
         "submitted {} as {} {}: follow with paceline cluster status {} --wait",
@@ -164,9 +165,7 @@ fn wait(watch: &mut Watch<'_>, enough: fn(&Status) -> bool) -> Result<Status, Cl
         let all = status.blocks.len();
         let bar = progress.get_or_insert_with(|| Progress::start(all as u64));
         bar.left((all - status.done) as u64);
-        let left = status.seconds_left.and_then(|left| Duration::try_from_secs_f64(left).ok());
-        let left = left.unwrap_or_else(|| watch.at_most(&status));
-        bar.show(&status.outage.clone().unwrap_or_else(|| counts(&status)), left);
+        bar.say(status.outage.clone().unwrap_or_else(|| counts(&status) + &left(&status)));
         // A scheduler that does not answer is asked less and less often.
         pause = if status.outage.is_some() {
             (pause * 2).min(Duration::from_mins(2))
@@ -196,15 +195,19 @@ fn counts(status: &Status) -> String {
     some.map(|(of, word)| format!("{} {word}", count(*of))).collect::<Vec<_>>().join(", ")
 }
 
+/// Says about how long the rest takes; empty if that is not known, or nothing is under way.
+fn left(status: &Status) -> String {
+    let left = status.seconds_left.filter(|left| *left > 0.0);
+    let left = left.and_then(|left| Duration::try_from_secs_f64(left).ok());
+    left.map_or_else(String::new, |left| format!("; about {} left", long(left)))
+}
+
 fn shown(status: &Status) -> String {
     const MOST: usize = 20;
     let engine = status.engine.as_deref().unwrap_or("no engine yet");
     let blocks = counted(status.blocks.len(), "block");
-    let mut text = format!("{} ({engine}): {} of {blocks}", status.id, counts(status));
-    let left = status.seconds_left.filter(|left| *left > 0.0);
-    if let Some(left) = left.and_then(|left| Duration::try_from_secs_f64(left).ok()) {
-        let _ = write!(text, "; about {} left", long(left));
-    }
+    let (counts, left) = (counts(status), left(status));
+    let mut text = format!("{} ({engine}): {counts} of {blocks}{left}", status.id);
     if let Some(why) = &status.outage {
         let _ = write!(
             text,
@@ -249,10 +252,10 @@ fn logs(status: &Status) -> String {
 
 fn collected(plan: &PlanFolder, how: &Collecting) -> Result<u8, CliError> {
     let done = collect(plan, &how.results, how.partial, how.any_machine).map_err(fault)?;
-    said_collected(plan, &done)
+    said_collected(plan, &done, how.partial)
 }
 
-fn said_collected(plan: &PlanFolder, done: &Collected) -> Result<u8, CliError> {
+fn said_collected(plan: &PlanFolder, done: &Collected, partial: bool) -> Result<u8, CliError> {
     const MOST: usize = 5;
     for warning in &done.warnings {
         print_note(warning);
@@ -268,10 +271,12 @@ fn said_collected(plan: &PlanFolder, done: &Collected) -> Result<u8, CliError> {
             done.missing.iter().take(MOST).map(|(id, why)| format!("{id} ({why})")).collect();
         let more = done.missing.len().saturating_sub(MOST);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let what = if done.folders.is_empty() {
-            "nothing was recorded: submit again, or take what there is with --partial"
-        } else {
-            "the record says that it is partial"
+        let what = match (done.folders.is_empty(), partial) {
+            (false, _) => "the record says that it is partial",
+            (true, false) => {
+                "nothing was recorded: submit again, or take what there is with --partial"
+            }
+            (true, true) => "nothing was recorded, because no block has a result: submit again",
         };
         return Err(CliError(
             CELLS,

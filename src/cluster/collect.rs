@@ -102,8 +102,10 @@ pub fn collect(
 /// Warns of other records of the same plan: it was collected before, when its blocks made other records.
 fn outdated(folders: &[PathBuf], results: &Path, id: &str) -> Vec<String> {
     let is_other = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // The id ends with a number, with which that of another plan may begin.
         let is_of_plan =
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(id));
+            name.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
         is_of_plan && path.join(RUN).exists() && !folders.is_empty() && !folders.contains(path)
     };
     let entries = fs::read_dir(results).into_iter().flatten().flatten();
@@ -402,5 +404,8 @@ mod tests {
         }
         put(&from, &to).unwrap();
         assert_eq!(fs::read_to_string(to.join(RUN)).unwrap(), "new");
+        // It is no earlier record of a plan whose number its own begins with.
+        let warned = |id| outdated(&["other".into()], folder.path(), id).len();
+        assert_eq!((warned("to"), warned("t")), (1, 0));
     }
 }

@@ -271,7 +271,7 @@ pub(super) fn token(plan: &PlanFolder) -> Result<String, Fault> {
     let token = text.trim().to_owned();
     if token.len() != TOKEN_BYTES || !token.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Fault::Usage(format!(
-            "{} is not a token of 32 hexadecimal digits",
+            "{} is not a token of 32 hexadecimal digits: copy the plan's token to this node",
             path.display()
         )));
     }

@@ -14,6 +14,8 @@ use crate::record::{append, cut_torn_line, lines};
 use paceline_core::clock::utc;
 
 pub(super) const JOBS: &str = "jobs.jsonl";
+/// The word on tasks that `paceline cluster cancel` has ended. No scheduler says this.
+const CANCELLED: &str = "cancelled by paceline";
 
 /// A line of `jobs.jsonl`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -128,7 +130,7 @@ impl Jobs {
             Event::Cancelled { .. } => {
                 for of in &mut self.submissions {
                     for block in of.blocks.clone() {
-                        of.ended.entry(block).or_insert_with(|| ("cancelled".into(), false));
+                        of.ended.entry(block).or_insert_with(|| (CANCELLED.into(), false));
                     }
                 }
             }
@@ -145,6 +147,15 @@ impl Jobs {
     pub(super) fn of(&self, block: &str) -> (Option<&Submission>, u32) {
         let has = |of: &&Submission| of.blocks.iter().any(|id| id == block);
         (self.submissions.iter().rfind(has), self.submissions.iter().filter(has).count() as u32)
+    }
+
+    /// Returns the number of submissions of a block that the user has not cancelled.
+    pub(super) fn not_cancelled(&self, block: &str) -> u32 {
+        let counts = |of: &&Submission| {
+            let is_cancelled = of.ended.get(block).is_some_and(|(word, _)| word == CANCELLED);
+            of.blocks.iter().any(|id| id == block) && !is_cancelled
+        };
+        self.submissions.iter().filter(counts).count() as u32
     }
 
     /// The blocks whose last attempt was given up, each with the scheduler's word.

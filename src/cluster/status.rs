@@ -13,8 +13,10 @@ use super::{
     Block, Engine, Fault, PlanFolder,
     engine::{Listed, Meaning, Values},
     jobs::{Event, Jobs, Submission},
+    pace::{changed, seconds_a_block},
     part::attempts,
 };
+use crate::record::CELLS;
 use paceline_core::clock::now;
 
 /// The attempts at a block before it is given up.
@@ -71,7 +73,7 @@ pub struct Status {
     pub engine: Option<String>,
     /// How many blocks are done.
     pub done: usize,
-    /// About how many seconds are left, by what blocks took so far.
+    /// About how many seconds are left, by the rate so far; `None` until more blocks are done than run.
     pub seconds_left: Option<f64>,
     /// Why the scheduler gave no answer, where it did not: what is known of it is old.
     pub outage: Option<String>,
@@ -133,8 +135,9 @@ pub struct Watch<'a> {
     lock: Option<File>,
     /// What the scheduler says of a submission of each block, and since when.
     said: BTreeMap<String, (u32, Meaning, Instant)>,
-    seconds: BTreeMap<String, f64>,
-    /// Whether no line of the last list could be read.
+    /// The blocks that are done, and when each began and ended.
+    measured: BTreeMap<String, (f64, f64)>,
+    /// Whether no line of the last list could be read, or the engine's file is gone.
     unread: bool,
 }
 
@@ -157,22 +160,14 @@ impl<'a> Watch<'a> {
     fn with(plan: &'a PlanFolder, lock: Option<File>) -> Result<Self, Fault> {
         let jobs = Jobs::read(&plan.dir)?;
         let engine = Engine::used(&plan.dir)?;
-        let (said, seconds) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Watch { plan, engine, jobs, lock, said, seconds, unread: false })
+        let (said, measured) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Watch { plan, engine, jobs, lock, said, measured, unread: false })
     }
 
     /// How long to wait before looking again.
     #[must_use]
     pub fn poll(&self) -> Duration {
         self.engine.as_ref().map_or(Duration::from_secs(1), Engine::poll)
-    }
-
-    /// How long what is under way may take at most, on one node.
-    #[must_use]
-    pub fn at_most(&self, status: &Status) -> Duration {
-        let open = status.blocks.iter().filter(|block| block.state.is_under_way()).count();
-        Duration::try_from_secs_f64(self.plan.plan.block_seconds() * open as f64)
-            .unwrap_or_default()
     }
 
     /// Looks once.
@@ -204,26 +199,44 @@ impl<'a> Watch<'a> {
         for block in &self.plan.plan.blocks {
             blocks.push(self.block(block, &listed, outage.as_deref(), &begun)?);
         }
-        let done = self.seconds.len();
+        let done = self.measured.len();
         let running = blocks.iter().filter(|block| block.state == BlockState::Running).count();
         let left = blocks.iter().filter(|block| block.state.is_under_way()).count();
-        let mean = self.seconds.values().sum::<f64>() / done as f64;
-        let seconds_left = (done > 0).then(|| mean * left as f64 / running.max(1) as f64);
+        // Before, some of the places where blocks run have ended none, and the first waited for an unknown time.
+        let is_known = done > running.max(1);
+        let seconds_left = is_known.then(|| self.seconds_a_block() * left as f64);
         let engine = self.engine.as_ref().map(|engine| engine.name.clone());
         Ok(Status { id: self.plan.plan.id.clone(), engine, done, seconds_left, outage, blocks })
     }
 
-    /// Notes which blocks are done; returns those that somebody has begun.
+    /// Returns the time that each block took so far, with all that is around its measuring.
+    fn seconds_a_block(&self) -> f64 {
+        let submissions = self.jobs.submissions.iter();
+        let submitted: Vec<f64> = submissions.filter_map(|of| self.handed_over(of)).collect();
+        seconds_a_block(self.measured.values().copied().collect(), &submitted)
+    }
+
+    /// Returns when a submission was handed over, by the clock of the plan's folder.
+    fn handed_over(&self, of: &Submission) -> Option<f64> {
+        changed(&self.plan.dir.join(format!("submissions/{}.blocks", of.number)))
+    }
+
+    /// Notes which blocks are done; returns those that somebody has begun since they were last submitted.
     fn read_files(&mut self) -> Vec<String> {
         let mut begun = Vec::new();
         for block in &self.plan.plan.blocks {
-            if self.seconds.contains_key(&block.id) {
+            if self.measured.contains_key(&block.id) {
                 continue;
             }
+            let folder = self.plan.attempts(&block.id);
             let (complete, others) = attempts(self.plan, &block.id);
             if let Some(done) = complete.first() {
-                self.seconds.insert(block.id.clone(), done.seconds);
-            } else if !others.is_empty() {
+                let ended = changed(&folder.join(&done.attempt).join(CELLS)).unwrap_or_default();
+                self.measured.insert(block.id.clone(), (ended - done.seconds, ended));
+                continue;
+            }
+            let since = self.jobs.of(&block.id).0.and_then(|of| self.handed_over(of));
+            if others.iter().any(|name| changed(&folder.join(name)) >= since) {
                 begun.push(block.id.clone());
             }
         }
@@ -234,16 +247,22 @@ impl<'a> Watch<'a> {
     fn open_submissions(&self) -> Vec<&Submission> {
         let open = |of: &&Submission| {
             let mut blocks = of.blocks.iter();
-            blocks.any(|id| !of.ended.contains_key(id) && !self.seconds.contains_key(id))
+            blocks.any(|id| !of.ended.contains_key(id) && !self.measured.contains_key(id))
         };
         self.jobs.submissions.iter().filter(open).collect()
     }
 
     fn list(&self) -> Result<Vec<Listed>, Fault> {
         let open = self.open_submissions();
-        let Some(engine) = self.engine.as_ref().filter(|_| !open.is_empty()) else {
+        if open.is_empty() {
             return Ok(vec![]);
-        };
+        }
+        let engine = self.engine.as_ref().ok_or_else(|| {
+            let dir = self.plan.dir.display();
+            Fault::Usage(format!(
+                "engine.toml is gone from {dir}: name the engine again with paceline cluster submit --engine"
+            ))
+        })?;
         let names: Vec<&str> = open.iter().map(|of| of.name.as_str()).collect();
         let jobs: Vec<&str> = open.iter().filter_map(|of| of.job.as_deref()).collect();
         let values =
@@ -303,7 +322,7 @@ impl<'a> Watch<'a> {
                 .filter(|_| matches!(state, BlockState::Lost | BlockState::GaveUp))
                 .and_then(|of| log(plan, of.number, task)),
         };
-        if self.seconds.contains_key(&block.id) {
+        if self.measured.contains_key(&block.id) {
             return Ok(status(BlockState::Done, None, None));
         }
         let Some(last) = last else { return Ok(status(BlockState::Planned, None, None)) };
@@ -311,11 +330,8 @@ impl<'a> Watch<'a> {
             let state = if *given_up { BlockState::GaveUp } else { BlockState::Lost };
             return Ok(status(state, Some(word.clone()), None));
         }
-        if let Some(why) = outage {
-            return Ok(status(BlockState::Submitted, Some(why.to_owned()), None));
-        }
-        let Some(engine) = &self.engine else {
-            return Ok(status(BlockState::Submitted, Some("its engine.toml is gone".into()), None));
+        let (Some(engine), None) = (&self.engine, outage) else {
+            return Ok(status(BlockState::Submitted, outage.map(str::to_owned), None));
         };
         let is_its = |of: &&Listed| {
             Some(&of.job) == last.job.as_ref() && of.task.is_none_or(|of| Some(of) == task)
@@ -354,7 +370,8 @@ impl<'a> Watch<'a> {
             let what = if gone { "its files are awaited" } else { "its end is waited for" };
             return Ok(status(BlockState::Running, Some(format!("{word}: {what}")), node));
         }
-        let given_up = meaning == Meaning::Final || submissions >= MOST_ATTEMPTS;
+        let lost = self.jobs.not_cancelled(&block.id);
+        let given_up = meaning == Meaning::Final || lost >= MOST_ATTEMPTS;
         let state = if given_up { BlockState::GaveUp } else { BlockState::Lost };
         let ended = status(state, Some(word.clone()), None);
         let submission = last.number;

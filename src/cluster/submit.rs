@@ -166,16 +166,16 @@ fn hand_over(
 pub fn cancel(plan: &PlanFolder) -> Result<usize, Fault> {
     let mut watch = Watch::locked(plan)?;
     let status = watch.look()?;
-    let Some(engine) = watch.engine.clone() else {
-        return Err(Fault::Usage(
-            "nothing of this plan was submitted: there is nothing to cancel".into(),
-        ));
-    };
     if let Some(why) = status.outage {
         return Err(Fault::Environment(format!(
             "the scheduler does not answer, so nothing was cancelled: {why}"
         )));
     }
+    let Some(engine) = watch.engine.clone() else {
+        return Err(Fault::Usage(
+            "nothing of this plan was submitted: there is nothing to cancel".into(),
+        ));
+    };
     let open = |state: BlockState| state.is_under_way() || state == BlockState::Blocked;
     let open: Vec<&str> =
         status.blocks.iter().filter(|b| open(b.state)).map(|b| b.block.as_str()).collect();

@@ -59,7 +59,12 @@ impl Progress {
             Some(guess) if guess < budget => ("about", guess),
             _ => ("at most", budget),
         };
-        self.line.set_message(format!("{what}; {word} {} left", long(left)));
+        self.say(format!("{what}; {word} {} left", long(left)));
+    }
+
+    /// Shows this text.
+    pub fn say(&self, text: String) {
+        self.line.set_message(text);
         self.line.tick();
     }
 

@@ -7,6 +7,7 @@ use super::{all_end_well, fails, paceline, planned, work};
 #[test]
 fn a_plan_that_makes_no_sense_is_refused_with_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
+    let nodes = "plan --out plan --server a=10.93.0.1 --generator b=10.93.0.2";
     let refused = |words: &str, why: &str| {
         let words: Vec<&str> = words.split(' ').collect();
         fails(&paceline(folder.path(), &[], &words).output().unwrap(), 2, &[why]);
@@ -38,9 +39,25 @@ fn a_plan_that_makes_no_sense_is_refused_with_exit_code_2() {
             "http://10.93.0.1:8080/ --connections 1 --generator c=10.93.0.3",
             "2 generators cannot share 1 connection",
         ),
+        ("serve-plain --rate 9 --scale 9", "leave --scale, --pin and --placement out"),
+        ("serve-plain --rate 9 --pin", "leave --scale, --pin and --placement out"),
+        ("serve-plain --rate 9 --placement inside", "leave --scale, --pin and --placement out"),
+        ("serve-plain --rate 9 --workers 1,2", "at most one number of --workers"),
     ] {
-        let nodes = "plan --out plan --server a=10.93.0.1 --generator b=10.93.0.2";
         refused(&format!("{nodes} {words}"), why);
+    }
+    // The options of `paceline load` that a load between nodes does not have.
+    let all = paceline::cli::command();
+    let options = |path: &[&str]| -> Vec<String> {
+        let command = path.iter().fold(&all, |of, name| of.find_subcommand(name).unwrap());
+        command.get_arguments().filter_map(clap::Arg::get_long).map(str::to_owned).collect()
+    };
+    let (known, mut others) = (options(&["cluster", "plan"]), options(&["load"]));
+    others.retain(|option| !known.contains(option));
+    assert!(others.iter().any(|option| option == "timeout") && others.len() > 9, "{others:?}");
+    for option in others {
+        let why = format!("unexpected argument '--{option}' found");
+        refused(&format!("{nodes} serve-plain --rate 9 --{option}"), &why);
     }
     for (words, why) in [
         ("--server a=10.93.0.1 --rate 9", "--generator"),
@@ -61,7 +78,7 @@ fn a_plan_that_makes_no_sense_is_refused_with_exit_code_2() {
     fs::write(folder.path().join("plan/token"), "short").unwrap();
     refused("manifest plan --image x", "submit this plan to Slurm or over SSH");
     refused("work plan 0000 --node z", "has no role in this plan");
-    refused("work plan 0000 --node b", "is not a token of 32 hexadecimal digits");
+    refused("work plan 0000 --node b", "hexadecimal digits: copy the plan's token");
     fs::remove_dir_all(folder.path().join("plan")).unwrap();
     planned(folder.path(), &["a=198.51.100.1", "b=198.51.100.2"], "");
     refused("work plan 0000 --node b", "this machine does not have b's address 198.51.100.2");

@@ -105,6 +105,77 @@ fn a_plan_goes_to_another_engine_once_the_first_has_nothing_of_it() {
 }
 
 #[test]
+fn the_time_left_is_said_once_more_blocks_are_done_than_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 3);
+    let engine = engine(folder.path(), "mine", "");
+    let plant = |block| plant(&plan, &Planted { block, ended: 1, node: 1, tag: 7, fault: None });
+    plant(0);
+    submitted(&plan, Some(&engine), |state| state != BlockState::Done).unwrap();
+    fs::write(folder.path().join("list"), "1 RUNNING\n").unwrap();
+    let mut watch = Watch::open(&plan).unwrap();
+    assert_eq!(watch.look().unwrap().seconds_left, None);
+    plant(1);
+    // Both took a second, perhaps at the same time, and four are left.
+    let left = watch.look().unwrap().seconds_left.unwrap();
+    assert!(left > 1.9, "{left}");
+}
+
+#[test]
+fn a_block_runs_if_an_attempt_has_begun_since_it_was_last_submitted() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 1);
+    let engine = engine(folder.path(), "mine", "");
+    let begin = |tag| {
+        let fault = Some(Torn::NoDone);
+        plant(&plan, &Planted { block: 0, ended: 1, node: 1, tag, fault });
+    };
+    begin(7);
+    // The clock of a file system goes by ticks.
+    thread::sleep(Duration::from_millis(100));
+    submitted(&plan, Some(&engine), |_| true).unwrap();
+    fs::write(folder.path().join("list"), "1 RUNNING\n").unwrap();
+    let mut watch = Watch::open(&plan).unwrap();
+    assert_eq!(watch.look().unwrap().blocks[0].state, BlockState::Submitted);
+    begin(8);
+    assert_eq!(watch.look().unwrap().blocks[0].state, BlockState::Running);
+}
+
+#[test]
+fn an_attempt_that_the_user_has_cancelled_does_not_count_as_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 1);
+    let mut jobs = jobs::Jobs::read(&plan.dir).unwrap();
+    for _ in 0..2 {
+        let blocks = plan.plan.blocks.iter().map(|block| block.id.clone()).collect();
+        jobs.intend("name".into(), blocks).unwrap();
+        jobs.write(jobs::Event::Cancelled { at: String::new() }).unwrap();
+    }
+    let engine = engine(folder.path(), "mine", "grace_seconds = 0");
+    submitted(&plan, Some(&engine), |_| true).unwrap();
+    fs::write(folder.path().join("list"), "").unwrap();
+    let status = Watch::open(&plan).unwrap().look().unwrap();
+    assert_eq!((status.count(BlockState::Lost), status.count(BlockState::GaveUp)), (2, 0));
+}
+
+#[test]
+fn a_plan_whose_engine_is_gone_is_not_waited_for_and_goes_on_with_one_that_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 1);
+    let engine = engine(folder.path(), "mine", "grace_seconds = 0");
+    submitted(&plan, Some(&engine), |_| true).unwrap();
+    fs::remove_file(plan.dir.join("engine.toml")).unwrap();
+    let mut watch = Watch::open(&plan).unwrap();
+    let outage = watch.look().unwrap().outage.unwrap();
+    assert!(outage.starts_with("engine.toml is gone from "), "{outage}");
+    assert_eq!(watch.look().err(), Some(Fault::Usage(outage)));
+    drop(watch);
+    fs::write(folder.path().join("list"), "").unwrap();
+    let again = submitted(&plan, Some(&engine), |state| state == BlockState::Lost).unwrap();
+    assert_eq!(again.blocks, 2);
+}
+
+#[test]
 fn a_plan_is_submitted_and_collected_by_one_at_a_time_and_a_torn_line_of_its_jobs_is_cut_off() {
     let folder = tempfile::tempdir().unwrap();
     let plan = plan(folder.path(), 1);
