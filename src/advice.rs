@@ -207,6 +207,9 @@ pub struct Timer {
     pub series: Series,
     /// Median timer overshoot, in nanoseconds.
     pub late_ns_p50: u64,
+    /// The same times the sleeps of a job, as if it slept one after another: what they may add to its wait, in
+    /// nanoseconds.
+    pub late_ns_per_job: u64,
 }
 
 /// A cell that could not be ranked.
@@ -321,8 +324,13 @@ fn at_scale(scale: usize, cells: &[&Cell]) -> AtScale {
 }
 
 fn timer(cell: &Cell) -> Option<Timer> {
-    let late_ns_p50 = cell.timer_lateness.as_ref()?.ns_p50;
-    Some(Timer { series: Series::of(cell), late_ns_p50 })
+    let lateness = cell.timer_lateness.as_ref()?;
+    let late_ns_p50 = lateness.ns_p50;
+    // Both are of the same batches. `cargo bench` records no latencies: one sleep then stands for the job.
+    let jobs = cell.latency.as_ref().map_or(lateness.count, |latency| latency.count);
+    let sleeps = (lateness.count as f64 / jobs.max(1) as f64).max(1.0);
+    let late_ns_per_job = (late_ns_p50 as f64 * sleeps).round() as u64;
+    Some(Timer { series: Series::of(cell), late_ns_p50, late_ns_per_job })
 }
 
 fn other_load(cells: &[&Cell]) -> Option<f64> {
