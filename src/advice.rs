@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    record::{Cell, Estimate, State, bytes_per_job},
+    record::{Cell, Estimate, State, are_loads, bytes_per_job},
     stats::{Mode, over_nodes},
 };
 
@@ -46,6 +46,9 @@ pub struct Advice {
     /// The share of the time in which a task of the machine waited for a CPU while `sequential` ran, which needs one
     /// CPU: the greatest over all scales. It shows other load; `None` if `sequential` was not measured.
     pub other_load_share: Option<f64>,
+    /// Whether the cells are servers under load, so that a scale is the number of connections. Not printed.
+    #[serde(skip)]
+    pub of_loads: bool,
 }
 
 /// A model with its workers.
@@ -290,6 +293,7 @@ pub fn advise(cells: &[Cell]) -> Advice {
         bytes_per_job,
         everywhere: choose::everywhere(&scales),
         other_load_share: other_load(&cells),
+        of_loads: are_loads(&cells),
         scales,
     }
 }

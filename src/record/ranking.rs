@@ -216,6 +216,13 @@ pub fn leaders_by(cells: &[&Cell], by: RankedBy) -> Vec<bool> {
     leads
 }
 
+/// Returns whether these cells are loads, whose scale is the number of connections. Loads beside batches go by the words
+/// of batches.
+pub(crate) fn are_loads(cells: &[&Cell]) -> bool {
+    let is_batch = |cell: &&Cell| cell.state == State::Ok && cell.load.is_none();
+    cells.iter().any(|cell| cell.load.is_some()) && !cells.iter().any(is_batch)
+}
+
 /// Returns the logarithm of each figure.
 pub(crate) fn logarithms(figures: &[f64]) -> Vec<f64> {
     figures.iter().map(|figure| figure.ln()).collect()
