@@ -216,8 +216,8 @@ pub fn leaders_by(cells: &[&Cell], by: RankedBy) -> Vec<bool> {
     leads
 }
 
-/// Returns whether these cells are loads, whose scale is the number of connections. Loads beside batches go by the words
-/// of batches.
+/// Returns whether these cells are loads, whose scale is the number of connections. Loads beside batches go by the
+/// words of batches.
 pub(crate) fn are_loads(cells: &[&Cell]) -> bool {
     let is_batch = |cell: &&Cell| cell.state == State::Ok && cell.load.is_none();
     cells.iter().any(|cell| cell.load.is_some()) && !cells.iter().any(is_batch)
