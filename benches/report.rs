@@ -7,9 +7,9 @@ mod sample_run;
 
 use std::{env, fs, path::Path, process::Command};
 
-use nix::sys::resource::{UsageWho, getrusage};
 use paceline::record::{Cell, Record, Writer};
 use paceline_core::clock::now;
+use paceline_gated::usage::memory_of_children;
 
 /// Each page is made this many times; the median counts.
 const TIMES: usize = 5;
@@ -26,7 +26,7 @@ fn main() {
         write(&results, &record);
         let mut seconds: Vec<f64> = (0..TIMES).map(|_| make(&results, &record)).collect();
         seconds.sort_by(f64::total_cmp);
-        let memory = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss() as f64 / 1024.0;
+        let memory = memory_of_children().unwrap() as f64 / f64::from(1 << 20);
         let page = fs::metadata(results.join(&record.run.id).join("report.html")).unwrap().len();
         let (median, size) = (seconds[TIMES / 2], page as f64 / 1000.0);
         println!("{:>7} {median:>10.3} {memory:>10.1} {size:>14.1}", record.cells.len());

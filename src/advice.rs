@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    record::{Cell, Estimate, State, bytes_per_job},
+    record::{Cell, Estimate, State, are_loads, bytes_per_job},
     stats::{Mode, over_nodes},
 };
 
@@ -46,6 +46,9 @@ pub struct Advice {
     /// The share of the time in which a task of the machine waited for a CPU while `sequential` ran, which needs one
     /// CPU: the greatest over all scales. It shows other load; `None` if `sequential` was not measured.
     pub other_load_share: Option<f64>,
+    /// Whether the cells are servers under load, so that a scale is the number of connections. Not printed.
+    #[serde(skip)]
+    pub of_loads: bool,
 }
 
 /// A model with its workers.
@@ -207,6 +210,9 @@ pub struct Timer {
     pub series: Series,
     /// Median timer overshoot, in nanoseconds.
     pub late_ns_p50: u64,
+    /// The same times the sleeps of a job, as if it slept one after another: what they may add to its wait, in
+    /// nanoseconds.
+    pub late_ns_per_job: u64,
 }
 
 /// A cell that could not be ranked.
@@ -287,6 +293,7 @@ pub fn advise(cells: &[Cell]) -> Advice {
         bytes_per_job,
         everywhere: choose::everywhere(&scales),
         other_load_share: other_load(&cells),
+        of_loads: are_loads(&cells),
         scales,
     }
 }
@@ -321,8 +328,13 @@ fn at_scale(scale: usize, cells: &[&Cell]) -> AtScale {
 }
 
 fn timer(cell: &Cell) -> Option<Timer> {
-    let late_ns_p50 = cell.timer_lateness.as_ref()?.ns_p50;
-    Some(Timer { series: Series::of(cell), late_ns_p50 })
+    let lateness = cell.timer_lateness.as_ref()?;
+    let late_ns_p50 = lateness.ns_p50;
+    // Both are of the same batches. `cargo bench` records no latencies: one sleep then stands for the job.
+    let jobs = cell.latency.as_ref().map_or(lateness.count, |latency| latency.count);
+    let sleeps = (lateness.count as f64 / jobs.max(1) as f64).max(1.0);
+    let late_ns_per_job = (late_ns_p50 as f64 * sleeps).round() as u64;
+    Some(Timer { series: Series::of(cell), late_ns_p50, late_ns_per_job })
 }
 
 fn other_load(cells: &[&Cell]) -> Option<f64> {

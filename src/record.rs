@@ -37,7 +37,7 @@ pub use selftest::{Equal, Planted, SelfTest, Share};
 pub(crate) use {
     files::write_whole,
     load::{LEAST, MOSTLY_LATE, by_column, late_mark, roles},
-    ranking::logarithms,
+    ranking::{are_loads, logarithms},
 };
 
 use schemars::JsonSchema;

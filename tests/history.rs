@@ -111,6 +111,13 @@ fn gates_are_kept_as_figures_and_as_ratios_to_each_base() {
     assert!((steps[0]["ratio"].as_f64().unwrap() - 1.2).abs() < 0.01);
     assert_eq!(of(&"another".into())["points"].as_array().unwrap().len(), 1);
     assert_eq!(of(&Value::Null)["points"].as_array().unwrap().len(), 13, "the figures of all");
+    // A column of ratios is not called by the unit of the figures.
+    let csv = text(&history(folder.path(), &["--format", "otava"]).stdout);
+    let names: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+    let of = |begin: &str| names.iter().filter(|name| name.starts_with(begin)).count();
+    assert_eq!(of("echo/tokio/10 latency_p99_ns gate"), 1, "{names:?}");
+    assert_eq!(of("echo/tokio/10 latency_p99_ratio gate"), 2, "{names:?}");
+    assert!(names.iter().any(|name| name.ends_with(" to pinned")), "{names:?}");
 }
 
 #[test]

@@ -65,6 +65,8 @@ fn an_open_loop_keeps_its_rate_and_counts_from_the_intended_start() {
         // One start of a hundred is the 99th percentile: so few are not judged.
         let p99 = load.schedule_error.unwrap().ns_p99;
         assert!(p99 <= 1_000_000 || load.late_starts < LEAST_LATE_STARTS, "{p99}");
+        let of = &cell.per_trial;
+        assert_eq!(of.schedule_error_ns_p50.len(), of.latency_ns_p50.len(), "{of:?}");
         assert!(cell.cpu_ns_per_job.unwrap() > 0.0);
     }
 }

@@ -327,6 +327,16 @@ fn a_load_over_time_and_a_comparison_are_on_the_page_and_in_the_table() {
 }
 
 #[test]
+fn the_scale_of_servers_under_load_is_called_connections_and_not_jobs_at_once() {
+    let mut record = sample_run::record();
+    assert!(page_of(&record).contains("jobs at once"));
+    record.cells.retain(|cell| cell.load.is_some());
+    let page = page_of(&record);
+    assert!(page.contains("Latency by percentile, 256 connections"));
+    assert!(!page.contains("jobs at once") && !page.contains("job at once"));
+}
+
+#[test]
 fn what_a_page_says_follows_from_the_record() {
     let page = page_of(&sample_run::record());
     for said in [

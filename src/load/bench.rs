@@ -280,10 +280,15 @@ impl Bench<'_> {
             let all: Option<Vec<f64>> = trials.iter().map(|seen| of(&seen.loaded)).collect();
             all.unwrap_or_default()
         };
+        let late = |of: fn(&Distribution) -> Option<u64>| {
+            every(&|loaded| Some(of(loaded.schedule_error.as_ref()?)? as f64))
+        };
         let per_trial = PerTrial {
             jobs_per_second: every(&|loaded| Some(loaded.requests_per_second)),
             latency_ns_p50: every(&|loaded| Some(loaded.latency.ns_p50 as f64)),
             latency_ns_p99: every(&|loaded| loaded.latency.p99().map(|ns| ns as f64)),
+            schedule_error_ns_p50: late(|of| Some(of.ns_p50)),
+            schedule_error_ns_p99: late(Distribution::p99),
             ..PerTrial::default()
         };
         // One request more or less in the whole duration.

@@ -320,6 +320,12 @@ impl UrlFigures {
         format!("{} {}", self.method, self.path)
     }
 
+    /// Returns the share of its requests that were errors; `None` if it had no request.
+    pub fn error_share(&self) -> Option<f64> {
+        let all = self.completed + self.errors;
+        (all > 0).then(|| self.errors as f64 / all as f64)
+    }
+
     /// Returns which of its percentiles are mostly the lateness of the generator, which is late for all URLs alike. Of
     /// the longest latency it cannot be said: the latest start may have been of another URL.
     pub fn mostly_late(&self, late: Option<&Distribution>) -> Vec<&'static str> {

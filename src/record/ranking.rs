@@ -44,9 +44,28 @@ impl Cell {
     /// they say more of the generator than of the server.
     pub fn latencies_of_the_generator(&self) -> Vec<&'static str> {
         let late = self.load.as_ref().and_then(|load| load.schedule_error.as_ref());
-        self.latency
-            .as_ref()
-            .map_or_else(Vec::new, |latency| mostly_late(late, &by_column(latency)))
+        let all = self.latency.as_ref().map(by_column).unwrap_or_default();
+        let of_all = mostly_late(late, &all);
+        let is_late = |name: &&'static str| match self.late_share(name) {
+            Some(share) => share > 0.5,
+            None => of_all.contains(name),
+        };
+        all.into_iter().map(|(name, _)| name).filter(is_late).collect()
+    }
+
+    /// Returns the share of the generator's lateness in a percentile that is the mean of the trials', as the mean over
+    /// trials; `None` for other columns, and if trials have no lateness.
+    fn late_share(&self, name: &str) -> Option<f64> {
+        let of = &self.per_trial;
+        let (late, latency) = match name {
+            "p50" => (&of.schedule_error_ns_p50, &of.latency_ns_p50),
+            "p99" => (&of.schedule_error_ns_p99, &of.latency_ns_p99),
+            _ => return None,
+        };
+        let share = |(late, latency): (&f64, &f64)| (late / latency).min(1.0);
+        let sum: f64 = late.iter().zip(latency).map(share).sum();
+        let is_known = !late.is_empty() && late.len() == latency.len();
+        is_known.then_some(sum / late.len() as f64)
     }
 
     /// Returns its latency in the column `name`, unless over half of it is the lateness of the generator.
@@ -153,6 +172,10 @@ pub struct PerTrial {
     pub rss_bytes_max: Vec<f64>,
     /// CPU time per job.
     pub cpu_ns_per_job: Vec<f64>,
+    /// The median lateness of the generator of a load.
+    pub schedule_error_ns_p50: Vec<f64>,
+    /// The 99th percentile of that lateness, if each trial has 1 000 starts.
+    pub schedule_error_ns_p99: Vec<f64>,
 }
 
 impl Estimate {
@@ -191,6 +214,13 @@ pub fn leaders_by(cells: &[&Cell], by: RankedBy) -> Vec<bool> {
         }
     }
     leads
+}
+
+/// Returns whether these cells are loads, whose scale is the number of connections. Loads beside batches go by the
+/// words of batches.
+pub(crate) fn are_loads(cells: &[&Cell]) -> bool {
+    let is_batch = |cell: &&Cell| cell.state == State::Ok && cell.load.is_none();
+    cells.iter().any(|cell| cell.load.is_some()) && !cells.iter().any(is_batch)
 }
 
 /// Returns the logarithm of each figure.

@@ -87,7 +87,7 @@ type Row<'a> = (&'a str, Vec<Option<f64>>);
 /// Returns the history for change detection tools such as Apache Otava: `time,commit` and a column for each series.
 ///
 /// It has a line for each run, ordered by time; a field is empty if the run lacks the figure. Times are in UTC, figures
-/// in nanoseconds or bytes per job, in requests per second, or ratios of head to base.
+/// in nanoseconds or bytes per job, in requests per second, or ratios of head to base; the column's name says which.
 pub fn history_csv(all: &[Series]) -> String {
     let mut rows: BTreeMap<(&str, &str), Row> = BTreeMap::new();
     for (column, series) in all.iter().enumerate() {
@@ -106,10 +106,18 @@ pub fn history_csv(all: &[Series]) -> String {
 }
 
 fn column(series: &Series) -> String {
-    let anchor = series.anchor.as_ref().map_or_else(String::new, |base| format!(" to {base}"));
     let Series { cell, metric, instrument, fingerprint, .. } = series;
     let pinned = if series.pinned { " pinned" } else { "" };
-    plain(&format!("{cell} {} {instrument}{pinned} {fingerprint}{anchor}", metric.figure()))
+    let figure = metric.figure();
+    let (figure, anchor) = match &series.anchor {
+        // A ratio has no unit.
+        Some(base) => {
+            let without = ["_ns", "_bytes"].into_iter().find_map(|unit| figure.strip_suffix(unit));
+            (format!("{}_ratio", without.unwrap_or(figure)), format!(" to {base}"))
+        }
+        None => (figure.to_owned(), String::new()),
+    };
+    plain(&format!("{cell} {figure} {instrument}{pinned} {fingerprint}{anchor}"))
 }
 
 #[cfg(test)]

@@ -155,7 +155,8 @@ fn errors(model: &str, load: &LoadFigures) -> String {
     )
 }
 
-/// The columns of a table of URLs. Percentiles are of all trials together: one trial may have few latencies of a URL.
+/// The columns of a table of URLs. Errors are a share, as in the table of servers. Percentiles are of all trials
+/// together: one trial may have few latencies of a URL.
 pub(super) const BY_URL: &str = "URL | weight | latencies | errors | p50 of all | p99 of all | max";
 
 /// Returns a URL of `load` as fields of [`BY_URL`], with marks. A latency that was not measured is empty.
@@ -168,7 +169,7 @@ pub(super) fn of_url(url: &UrlFigures, load: &LoadFigures) -> Vec<String> {
         url.name(),
         count(url.weight as usize),
         count(url.completed as usize),
-        count(url.errors as usize),
+        url.error_share().map_or_else(String::new, fine_percent),
         ns("p50", url.latency_ns_p50),
         ns("p99", url.latency_ns_p99),
         ns("max", url.latency_ns_max),

@@ -48,6 +48,7 @@ pub(crate) fn whole(
         latency_ns_p99: latency(Distribution::p99),
         rss_bytes_max: every(trials, |trial| trial.attest.rss_bytes_max),
         cpu_ns_per_job: trials.iter().map(cpu).collect::<Option<_>>().unwrap_or_default(),
+        ..PerTrial::default()
     };
     let jobs = jobs(planned, trials);
     let resources = Resources {

@@ -48,6 +48,14 @@ fn what_a_first_batch_adds_and_its_slope_over_scales_have_two_names() {
 }
 
 #[test]
+fn the_time_of_a_batch_is_not_called_that_of_a_trial_nor_a_share_of_errors_their_number() {
+    let metrics = Export::OpenMetrics.render(&RUNS[0]);
+    assert!(metrics.contains("paceline_run_batch_seconds{"), "{metrics}");
+    assert!(!metrics.contains("trial_seconds"), "{metrics}");
+    assert!(metrics.contains("# HELP paceline_run_errors_ratio share of "), "{metrics}");
+}
+
+#[test]
 fn a_metric_is_the_same_figure_in_comparisons_histories_and_exports() {
     let record = &RUNS[0];
     let history = series(slice::from_ref(record), &[]);

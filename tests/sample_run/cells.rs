@@ -176,8 +176,8 @@ fn measured(
         jobs_per_second: medians.iter().map(|ns| cell.scale as f64 * 1e9 / ns).collect(),
         latency_ns_p50: p50,
         latency_ns_p99: p99,
-        rss_bytes_max: vec![],
         cpu_ns_per_job: [0.99, 1.0, 1.01].map(|share| cpu * share).to_vec(),
+        ..PerTrial::default()
     };
     cell.service_time = merged(|r| r.service_time.as_ref());
     cell.timer_lateness = merged(|r| r.timer_lateness.as_ref());

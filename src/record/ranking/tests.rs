@@ -92,6 +92,39 @@ fn what_was_given_or_is_mostly_the_generators_is_ranked_nowhere() {
 }
 
 #[test]
+fn a_mean_over_trials_is_the_generators_by_its_trials_and_not_by_all_latencies_together() {
+    let times = |of: [(usize, u64); 2]| {
+        let mut times = Histogram::default();
+        for (count, ns) in of {
+            (0..count).for_each(|_| times.record(ns));
+        }
+        times.distribution()
+    };
+    // The tail of one trial is 5 ms and decides that of all latencies together. Those of the others are 1 ms, of which
+    // the generator was late by 0.8 ms.
+    let schedule_error = times([(4_700, 10_000), (300, 800_000)]);
+    let load = LoadFigures { schedule_error, ..LoadFigures::new(Loop::Open, None, None, 4) };
+    let latency = times([(4_900, 200_000), (100, 5_000_000)]);
+    let latency_ns_p99 = Estimate::of_percentiles(&[5e6, 1e6, 1e6, 1e6, 1e6]);
+    let of = |late: [f64; 5]| {
+        let per_trial = PerTrial {
+            latency_ns_p99: vec![5e6, 1e6, 1e6, 1e6, 1e6],
+            schedule_error_ns_p99: late.to_vec(),
+            ..PerTrial::default()
+        };
+        let (latency, load) = (latency.clone(), Some(load.clone()));
+        Cell { latency, latency_ns_p99, load, per_trial, ..cell("a", vec![]) }
+    };
+    assert_eq!(of([8e5; 5]).own_latency("p99"), None);
+    assert_eq!(of([8e5; 5]).latencies_of_the_generator(), ["p99"]);
+    // Late in one trial of five, it is not the generator's.
+    assert_eq!(of([5e6, 1e5, 1e5, 1e5, 1e5]).own_latency("p99"), latency_ns_p99);
+    // Older records have no lateness of a trial.
+    let older = Cell { per_trial: PerTrial::default(), ..of([8e5; 5]) };
+    assert_eq!(older.own_latency("p99"), latency_ns_p99);
+}
+
+#[test]
 fn requests_per_second_are_of_a_server_that_sets_its_rate_or_whose_knee_was_searched() {
     let of = |load: Option<LoadFigures>| {
         let jobs_per_second = Some(Estimate::exactly(5.0));

@@ -87,6 +87,7 @@ fn stretches<'s, 'a>(ranked: &'s [&'a AtScale]) -> Vec<&'s [&'a AtScale]> {
 /// Returns "take a sequential program at 1 job at once, tokio from 10 to 1 000", or the same without "take" if the
 /// sentence names the placement.
 fn take(class: &Class<'_>) -> Option<String> {
+    let at = if class.advice.of_loads { "connection" } else { "job at once" };
     let part = |(place, of): (usize, &&[&AtScale])| {
         let (from, to) = (of[0].scale, of[of.len() - 1].scale);
         let range = if from == to {
@@ -94,7 +95,7 @@ fn take(class: &Class<'_>) -> Option<String> {
         } else {
             format!("from {} to {}", count(from), count(to))
         };
-        let unit = if place == 0 { format!(" {}", noun(to, "job at once")) } else { String::new() };
+        let unit = if place == 0 { format!(" {}", noun(to, at)) } else { String::new() };
         format!("{} {range}{unit}", what(of[0], &class.names))
     };
     let parts: Vec<String> = stretches(&class.ranked).iter().enumerate().map(part).collect();

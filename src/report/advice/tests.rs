@@ -166,6 +166,22 @@ fn timers_that_differ_by_more_than_counts_are_named_as_a_part_of_it() {
 }
 
 #[test]
+fn the_lateness_of_all_sleeps_of_a_job_is_compared_with_their_wait() {
+    let late = |model, ns_p50| {
+        let mut cell = late(model, 5, 100.0, ns_p50);
+        cell.latency = cell.timer_lateness.clone();
+        cell.timer_lateness.as_mut().unwrap().count = 10;
+        cell
+    };
+    // Ten sleeps, 60 µs later each, are 0.6 ms of its wait of 10 ms.
+    let text = shown(&[late("smol", 100_000), late("tokio", 160_000)]);
+    let said = "160 µs late on tokio, over all sleeps of a job at most 1.00 ms and 1.60 ms, and a job waits";
+    assert!(text.contains(said), "{text}");
+    let text = shown(&[late("smol", 100_000), late("tokio", 149_000)]);
+    assert!(!text.contains("Timers"), "{text}");
+}
+
+#[test]
 fn known_faults_two_modes_and_discontinued_leaders_are_said() {
     let modes = [5e3, 8e4].map(|ns| crate::stats::Mode { ns, share: 0.5 });
     let may = Cell { modes: Some(modes), ..cell("may", 5, 100.0, 5) };

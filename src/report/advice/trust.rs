@@ -79,7 +79,8 @@ fn two_modes(advice: &Advice, names: &Names) -> Option<String> {
 }
 
 /// Returns the first scale at which the timers of the least late and the latest ranked model differ by more than the
-/// margin, as a share of the shortest wait of its jobs, and says how much.
+/// margin, as a share of the shortest wait of its jobs, and says how much. The wait is that of all sleeps of a job, and
+/// so is the lateness. Of sleeps that overlap it is the most.
 pub(super) fn timers_apart<'a>(
     ranked: &[&'a AtScale],
     names: &Names,
@@ -90,19 +91,23 @@ pub(super) fn timers_apart<'a>(
             figures.any(|of| of.series == timer.series && of.standing != Standing::Unranked)
         };
         let timers = || scale.timers.iter().filter(is_ranked);
-        let least = timers().min_by_key(|timer| timer.late_ns_p50)?;
-        let most = timers().max_by_key(|timer| timer.late_ns_p50)?;
-        let apart = (most.late_ns_p50 - least.late_ns_p50) as f64;
+        let least = timers().min_by_key(|timer| timer.late_ns_per_job)?;
+        let most = timers().max_by_key(|timer| timer.late_ns_per_job)?;
+        let apart = (most.late_ns_per_job - least.late_ns_per_job) as f64;
         let counts = scale.floor_ns > 0 && apart > MARGIN * scale.floor_ns as f64;
+        let several = most.late_ns_per_job > most.late_ns_p50;
         let said = || {
+            let [one, other] = [least, most].map(|timer| long_ns(timer.late_ns_per_job));
+            let all = format!(", over all sleeps of a job at most {one} and {other}");
             format!(
                 "Timers are a part of these differences, because {} the median sleep ended {} late on {} and {} late \
-                 on {}",
+                 on {}{}",
                 at(scale.scale),
                 long_ns(least.late_ns_p50),
                 names.name(&least.series),
                 long_ns(most.late_ns_p50),
-                names.name(&most.series)
+                names.name(&most.series),
+                if several { all } else { String::new() }
             )
         };
         counts.then(|| (*scale, said()))

@@ -56,6 +56,8 @@ impl Columns {
         self.all("trials_jobs_per_second", &of.jobs_per_second);
         self.all("trials_latency_ns_p50", &of.latency_ns_p50);
         self.all("trials_latency_ns_p99", &of.latency_ns_p99);
+        self.all("trials_schedule_error_ns_p50", &of.schedule_error_ns_p50);
+        self.all("trials_schedule_error_ns_p99", &of.schedule_error_ns_p99);
         self.all("trials_rss_bytes_max", &of.rss_bytes_max);
         self.all("trials_cpu_ns_per_job", &of.cpu_ns_per_job);
         for (index, names) in

@@ -190,7 +190,7 @@ const FAMILIES: [(Family, FamilyValue); 23] = [
     (("generator_cpu_max_ratio", RATIO, "most of a CPU that the load generator used"), |c| {
         c.load.as_ref()?.generator_cpu_share_max
     }),
-    (("errors_ratio", RATIO, "requests that were errors"), |c| c.load.as_ref()?.error_share()),
+    (("errors_ratio", RATIO, "share of requests that were errors"), |c| c.load.as_ref()?.error_share()),
     (("load_errors", "errors", "requests that were errors"), |c| {
         Some(c.load.as_ref()?.failed() as f64)
     }),
@@ -210,7 +210,7 @@ const FAMILIES: [(Family, FamilyValue); 23] = [
         seconds(c.load.as_ref()?.hosts.as_ref()?.clock_uncertainty_ns)
     }),
     (("cpu_per_job_seconds", S, "CPU time of a job"), |c| Some(c.cpu_ns_per_job? / 1e9)),
-    (("trial_seconds", S, "wall time of a batch"), |c| Some(c.batch_ns?.value / 1e9)),
+    (("batch_seconds", S, "wall time of a batch"), |c| Some(c.batch_ns?.value / 1e9)),
     (("memory_added_bytes", "bytes", "what the first batch added"), |c| {
         Some(c.resources?.rss_bytes_added? as f64)
     }),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::parts::name;
 use crate::{
     output::listed,
-    record::{Cell, State},
+    record::{Cell, State, are_loads},
     report::table::{in_order, series_name},
 };
 use paceline_core::models::{self, MODELS};
@@ -62,11 +62,9 @@ pub(super) fn lines<'a>(cells: &[&'a Cell]) -> Vec<Line<'a>> {
     by_series.iter().map(line).collect()
 }
 
-/// Returns what these cells count per second, and what their scale is. Loads beside batches go by the words of batches.
+/// Returns what these cells count per second, and what their scale is.
 pub(super) fn words<'a>(cells: impl IntoIterator<Item = &'a Cell>) -> (&'static str, &'static str) {
-    let cells: Vec<&Cell> = cells.into_iter().collect();
-    let is_batch = |cell: &&Cell| cell.state == State::Ok && cell.load.is_none();
-    if cells.iter().any(|cell| cell.load.is_some()) && !cells.iter().any(is_batch) {
+    if are_loads(&cells.into_iter().collect::<Vec<_>>()) {
         ("requests per second", "connections")
     } else {
         ("jobs per second", "jobs at once")

@@ -9,7 +9,7 @@ use askama::Template;
 use super::{cells::shell, lines as models, overview::nanoseconds, parts::name};
 use crate::{
     output::{count, rate},
-    record::{Cell, RankedBy, Run, State, leaders_by},
+    record::{Cell, RankedBy, Run, State, are_loads, leaders_by},
     report::{
         chart::classes,
         table::{in_order, was_cut_off, word},
@@ -245,8 +245,14 @@ fn unknown(by: By, run: &Run, cells: &[&Cell]) -> (String, String) {
         return (format!("No cell of this record has its {}.", by.label), String::new());
     }
     if run.instrument != "criterion" {
-        let why = "No cell of this record has a p99 latency: it takes 1 000 latencies in each trial. More jobs at once give more.";
-        return (why.into(), String::new());
+        let more = if are_loads(cells) {
+            "A longer --duration gives"
+        } else {
+            "More jobs at once give"
+        };
+        let why =
+            "No cell of this record has a p99 latency: it takes 1 000 latencies in each trial.";
+        return (format!("{why} {more} more."), String::new());
     }
     let all = |names: Vec<&str>| names.into_iter().map(shell).collect::<Vec<_>>();
     let workloads = all(in_order(cells.iter().map(|cell| cell.workload.as_str())));

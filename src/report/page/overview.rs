@@ -63,10 +63,12 @@ impl WorkloadSummary {
             1 => "The recommended model at each scale, with its figures".to_owned(),
             _ => format!("The recommended model at each scale, with its figures: {placement}"),
         };
-        let tables =
-            classes.iter().map(|(placement, advice)| table(advice, title(*placement))).collect();
-        let lines = lines(cells);
         let (unit, at) = words(cells.iter().copied());
+        let table = |(placement, advice): &(Placement, Advice)| {
+            table(advice, title(*placement), (unit, at))
+        };
+        let tables = classes.iter().map(table).collect();
+        let lines = lines(cells);
         let plot = charts::throughput(unit, at, &widest(&lines), &advice);
         WorkloadSummary {
             workload: name(workload),
@@ -141,13 +143,13 @@ pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
     lines
 }
 
-/// Returns, for each scale, the recommended model with its figures, and the best by each measure.
-fn table(advice: &Advice, title: String) -> Table {
-    let mut table = Table::new(
-        title,
-        "jobs at once | recommended | jobs per second | p99 latency | peak memory | also less than 5 % behind",
-    )
-    .with_prose(&[5]);
+/// Returns, for each scale, the recommended model with its figures, and the best by each measure. `unit` is what is
+/// counted per second, and `at` what a scale is.
+fn table(advice: &Advice, title: String, (unit, at): (&str, &str)) -> Table {
+    let head = format!(
+        "{at} | recommended | {unit} | p99 latency | peak memory | also less than 5 % behind"
+    );
+    let mut table = Table::new(title, &head).with_prose(&[5]);
     for at in &advice.scales {
         table.rows.push(row(at));
     }

@@ -7,8 +7,8 @@ use super::{
     parts::{Data, Figure, Picture, Table},
 };
 use crate::{
-    output::{count, listed},
-    record::{Cell, Estimate, MOSTLY_LATE, State, late_mark},
+    output::{count, counted, listed},
+    record::{Cell, Estimate, MOSTLY_LATE, State, are_loads, late_mark},
 };
 use paceline_core::histogram::Distribution;
 
@@ -24,6 +24,12 @@ pub(super) fn figure<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option
     let most = scales.iter().map(|scale| at(*scale).len()).max().filter(|most| *most > 0)?;
     let scale = scales.iter().copied().rev().find(|scale| at(*scale).len() * 2 >= most)?;
     let of = at(scale);
+    let cells: Vec<&Cell> = of.iter().filter_map(|(line, _)| line.at(scale)).collect();
+    let (many, what) = if are_loads(&cells) {
+        (counted(scale, "connection"), "requests")
+    } else {
+        (format!("{} at once", count(scale)), "jobs")
+    };
     let unread: Vec<String> = of
         .iter()
         .filter(|(_, latency)| latency.histogram().is_err())
@@ -41,8 +47,10 @@ pub(super) fn figure<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option
     let without: Vec<String> =
         lines.iter().filter(elsewhere).map(|line| line.name.clone()).collect();
     let mut table = Table::new(
-        format!("Latency at {} at once", count(scale)),
-        "model | jobs | p50 | p90 | p99 | p99.9 | max | service time p99 | sleep late p50",
+        format!("Latency at {many}"),
+        &format!(
+            "model | {what} | p50 | p90 | p99 | p99.9 | max | service time p99 | sleep late p50"
+        ),
     );
     for (line, latency) in &of {
         let ns = |ns: u64| Data::of(nanoseconds(ns as f64));
@@ -75,7 +83,7 @@ pub(super) fn figure<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option
         String::new()
     };
     Some(Figure {
-        title: format!("Latency by percentile, {} at once", count(scale)),
+        title: format!("Latency by percentile, {many}"),
         kind: "latency",
         picture: Some(Picture::Plot(charts::percentiles(&of))),
         caption: format!(

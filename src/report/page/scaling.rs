@@ -2,7 +2,7 @@
 //! And how near lines come to their bounds.
 
 use super::{
-    lines::{Line, by_workers},
+    lines::{Line, by_workers, words},
     parts::{Data, Table, name, reason},
     speed::{all_at, scale_over_workers},
     workload::{by_scale, own_figure},
@@ -16,7 +16,8 @@ use crate::{
 /// The load that the law is fitted over.
 #[derive(Clone, Copy)]
 enum Over {
-    Scale,
+    /// Over the scale, which is called so.
+    Scale(&'static str),
     /// Over workers, at this scale.
     Workers(usize),
 }
@@ -45,10 +46,11 @@ pub(super) fn table(workload: &str, lines: &[Line]) -> Option<Table> {
         "model | over | points | contention σ | coherency κ | predicted peak | R² | why not",
     )
     .with_prose(&[7]);
+    let (_, at) = words(lines.iter().flat_map(|line| line.cells.iter().copied()));
     for line in lines {
         let points = points(line);
         if points.len() >= USL_POINTS {
-            table.rows.push(row(&line.name, Over::Scale, &points));
+            table.rows.push(row(&line.name, Over::Scale(at), &points));
         }
     }
     // All models at one scale, so that only the workers vary.
@@ -103,7 +105,7 @@ fn without(model: &str, scale: Option<usize>) -> Vec<Data> {
 
 fn row(line: &str, over: Over, points: &[Loaded]) -> Vec<Data> {
     let over = match over {
-        Over::Scale => "jobs at once".into(),
+        Over::Scale(at) => at.into(),
         Over::Workers(scale) => format!("workers, at {}", counted(scale, "job")),
     };
     let mut row = vec![line.into(), Data::of(over).class("l"), count(points.len()).into()];

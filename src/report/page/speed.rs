@@ -2,7 +2,7 @@
 
 use super::{
     charts,
-    lines::{Line, by_workers, common_scale, left_out, most_workers},
+    lines::{Line, by_workers, common_scale, left_out, most_workers, words},
     overview::with_interval,
     parts::{Data, Figure, Picture, Table, name},
     workload::own_figure,
@@ -15,10 +15,9 @@ use crate::{
 
 /// Returns throughput with more workers over that with the fewest, of all models at one scale.
 pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
-    let mut table = Table::new(
-        "Speed-up over workers",
-        "model | jobs at once | workers | jobs per second | speed-up | share of the ideal",
-    );
+    let (unit, at) = words(lines.iter().flat_map(|line| line.cells.iter().copied()));
+    let head = format!("model | {at} | workers | {unit} | speed-up | share of the ideal");
+    let mut table = Table::new("Speed-up over workers", &head);
     let models = by_workers(lines);
     if models.is_empty() {
         return None;
@@ -63,9 +62,9 @@ pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
         kind: "speed-up",
         picture: Some(Picture::Plot(charts::speed_up(drawn))),
         caption: format!(
-            "Throughput with more workers over that with the fewest, of all models at {}. The dotted line is \
+            "Throughput with more workers over that with the fewest, of all models at {} {at}. The dotted line is \
              the ideal: twice the workers, twice the jobs. Bars are as far as both intervals allow.{}",
-            counted(scale, "job at once"),
+            count(scale),
             left_out(&without)
         ),
         table,
