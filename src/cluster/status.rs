@@ -370,8 +370,8 @@ impl<'a> Watch<'a> {
             let what = if gone { "its files are awaited" } else { "its end is waited for" };
             return Ok(status(BlockState::Running, Some(format!("{word}: {what}")), node));
         }
-        let lost = self.jobs.not_cancelled(&block.id);
-        let given_up = meaning == Meaning::Final || lost >= MOST_ATTEMPTS;
+        let without_result = self.jobs.not_cancelled(&block.id);
+        let given_up = meaning == Meaning::Final || without_result >= MOST_ATTEMPTS;
         let state = if given_up { BlockState::GaveUp } else { BlockState::Lost };
         let ended = status(state, Some(word.clone()), None);
         let submission = last.number;

@@ -113,7 +113,7 @@ fn a_mean_over_trials_is_the_generators_by_its_trials_and_not_by_all_latencies_t
             ..PerTrial::default()
         };
         let (latency, load) = (latency.clone(), Some(load.clone()));
-        Cell { latency, latency_ns_p99, load, per_trial, ..cell("a", vec![]) }
+        Cell { per_trial, latency, latency_ns_p99, load, ..cell("a", vec![]) }
     };
     assert_eq!(of([8e5; 5]).own_latency("p99"), None);
     assert_eq!(of([8e5; 5]).latencies_of_the_generator(), ["p99"]);

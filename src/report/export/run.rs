@@ -190,7 +190,9 @@ const FAMILIES: [(Family, FamilyValue); 23] = [
     (("generator_cpu_max_ratio", RATIO, "most of a CPU that the load generator used"), |c| {
         c.load.as_ref()?.generator_cpu_share_max
     }),
-    (("errors_ratio", RATIO, "share of requests that were errors"), |c| c.load.as_ref()?.error_share()),
+    (("errors_ratio", RATIO, "share of requests that were errors"), |c| {
+        c.load.as_ref()?.error_share()
+    }),
     (("load_errors", "errors", "requests that were errors"), |c| {
         Some(c.load.as_ref()?.failed() as f64)
     }),

@@ -245,11 +245,8 @@ fn unknown(by: By, run: &Run, cells: &[&Cell]) -> (String, String) {
         return (format!("No cell of this record has its {}.", by.label), String::new());
     }
     if run.instrument != "criterion" {
-        let more = if are_loads(cells) {
-            "A longer --duration gives"
-        } else {
-            "More jobs at once give"
-        };
+        let more =
+            if are_loads(cells) { "A longer --duration gives" } else { "More jobs at once give" };
         let why =
             "No cell of this record has a p99 latency: it takes 1 000 latencies in each trial.";
         return (format!("{why} {more} more."), String::new());
