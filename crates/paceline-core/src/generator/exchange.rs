@@ -19,6 +19,9 @@ use crate::{
     quantity::{count, counted},
 };
 
+/// A connection that lasts this long without a request is replaced at once before the start.
+const SHORTEST_IDLE_NS: u64 = 20_000_000;
+
 impl Driver<'_> {
     /// Starts the next request on a connection.
     pub(super) fn begin(&mut self, index: usize, intended_ns: u64) -> Result<(), Fault> {
@@ -187,10 +190,10 @@ impl Driver<'_> {
 
     /// Handles the end of a connection, with or without an error.
     fn lost(&mut self, index: usize, error: Option<&io::Error>) -> Result<(), Fault> {
+        let early = self.is_replaced_early();
         let connection = &mut self.connections[index];
         if !connection.busy {
-            // Before the start, each is replaced at once: it must be there when the load begins.
-            if connection.used || !self.running {
+            if connection.used || early {
                 self.idle.retain(|idle| *idle != index);
                 return self.reopen(index);
             }
@@ -222,6 +225,13 @@ impl Driver<'_> {
             None => "the connection was closed without an answer".into(),
         };
         self.wrong(index, &Failure::new(Kind::Closed, why))
+    }
+
+    /// Returns whether a connection that ends before the start is replaced at once. It must be there when the load
+    /// begins, but a server without room for it may close each new one.
+    fn is_replaced_early(&self) -> bool {
+        let rounds = 1 + self.now_ns / SHORTEST_IDLE_NS;
+        !self.running && self.tally.reconnects < self.connections.len() as u64 * rounds
     }
 
     /// Reconnects. The current request of the connection is repeated.
