@@ -312,23 +312,23 @@ fn a_connection_that_is_closed_unused_is_opened_again_only_for_a_request() {
     assert!(accepted < 30, "{accepted} connections: {loaded:?}");
 }
 
-/// The same before the start, while other connections are still opened.
+/// The same before the start: the others are opened all the same.
 #[test]
 fn a_server_without_room_is_not_asked_over_and_over_before_the_start() {
     static ACCEPTED: AtomicU64 = AtomicU64::new(0);
     let full =
         server(
             |mut client| {
-                if ACCEPTED.fetch_add(1, Relaxed) == 0 { client.answer(1_000) } else { None }
+                if ACCEPTED.fetch_add(1, Relaxed) < 50 { client.answer(1_000) } else { None }
             },
         );
     let drive = Drive::Open { rate: 20.0, arrivals: Arrivals::Uniform };
     let options = Options { counts_errors: true, ..Options::default() };
-    let loaded = run(&Order { options, ..order(full, drive, 100, [50, 400, 2_000]) }).unwrap();
-    assert!(loaded.offered == 8, "{loaded:?}");
-    // Each is opened once, and perhaps once again.
+    let loaded = run(&Order { options, ..order(full, drive, 500, [50, 400, 2_000]) }).unwrap();
+    assert!(loaded.completed > 0, "{loaded:?}");
+    // Each is opened once, and those without room perhaps once again.
     let accepted = ACCEPTED.load(Relaxed);
-    assert!(accepted < 400, "{accepted} connections: {loaded:?}");
+    assert!(accepted < 1_200, "{accepted} connections: {loaded:?}");
 }
 
 /// <https://github.com/wg/wrk/issues/287>: the generator waited, and nobody knew for what.

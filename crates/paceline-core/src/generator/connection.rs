@@ -47,6 +47,7 @@ pub(super) struct Connection {
     /// How many bytes of the request are written.
     pub(super) written: usize,
     pub(super) intended_ns: u64,
+    /// When its last request was sent, or when it was opened if it had none since.
     pub(super) sent_ns: u64,
     pub(super) progress: Progress,
 }

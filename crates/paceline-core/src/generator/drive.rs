@@ -94,6 +94,8 @@ pub(super) struct Driver<'a> {
     /// The last reading of the clock, in nanoseconds since the origin.
     pub(super) now_ns: u64,
     pub(super) end_ns: u64,
+    /// Whether all connections were opened and the load has not begun.
+    pub(super) awaits_start: bool,
     pub(super) running: bool,
     pub(super) connections: Vec<Connection>,
     /// Connections without a request; the one idle for longest goes first, so that all are used.
@@ -144,6 +146,7 @@ impl<'a> Driver<'a> {
             origin: now(),
             now_ns: 0,
             end_ns,
+            awaits_start: false,
             running: false,
             connections: Vec::with_capacity(order.connections),
             idle: VecDeque::with_capacity(order.connections),
@@ -202,7 +205,9 @@ impl<'a> Driver<'a> {
 
     /// Runs the load and returns its results.
     fn drive(mut self, events: &mut Events) -> Result<Loaded, Fault> {
+        self.awaits_start = true;
         self.await_start(events)?;
+        self.awaits_start = false;
         // The server may have closed connections until now.
         self.tally.reconnects = 0;
         self.running = true;

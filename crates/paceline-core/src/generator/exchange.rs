@@ -19,7 +19,7 @@ use crate::{
     quantity::{count, counted},
 };
 
-/// A connection that lasts this long without a request is replaced at once before the start.
+/// A connection that ends sooner than this after it was opened was closed by a server without room for it.
 const SHORTEST_IDLE_NS: u64 = 20_000_000;
 
 impl Driver<'_> {
@@ -84,12 +84,8 @@ impl Driver<'_> {
     fn opened(&mut self, index: usize) -> Result<(), Fault> {
         self.read_clock();
         let connection = &mut self.connections[index];
-        if connection.busy {
-            connection.sent_ns = self.now_ns;
-            self.write(index)
-        } else {
-            self.free(index)
-        }
+        connection.sent_ns = self.now_ns;
+        if connection.busy { self.write(index) } else { self.free(index) }
     }
 
     /// Reads what has arrived. `ends` says that the end of the stream follows. `broken` is why no more can be written.
@@ -190,10 +186,11 @@ impl Driver<'_> {
 
     /// Handles the end of a connection, with or without an error.
     fn lost(&mut self, index: usize, error: Option<&io::Error>) -> Result<(), Fault> {
-        let early = self.is_replaced_early();
         let connection = &mut self.connections[index];
         if !connection.busy {
-            if connection.used || early {
+            // While all wait for the start, one that was idle for too long is replaced: it must be there at the start.
+            let was_idle = self.now_ns.saturating_sub(connection.sent_ns) >= SHORTEST_IDLE_NS;
+            if connection.used || (self.awaits_start && was_idle) {
                 self.idle.retain(|idle| *idle != index);
                 return self.reopen(index);
             }
@@ -225,13 +222,6 @@ impl Driver<'_> {
             None => "the connection was closed without an answer".into(),
         };
         self.wrong(index, &Failure::new(Kind::Closed, why))
-    }
-
-    /// Returns whether a connection that ends before the start is replaced at once. It must be there when the load
-    /// begins, but a server without room for it may close each new one.
-    fn is_replaced_early(&self) -> bool {
-        let rounds = 1 + self.now_ns / SHORTEST_IDLE_NS;
-        !self.running && self.tally.reconnects < self.connections.len() as u64 * rounds
     }
 
     /// Reconnects. The current request of the connection is repeated.
