@@ -186,6 +186,9 @@ impl Driver<'_> {
 
     /// Handles the end of a connection, with or without an error.
     fn lost(&mut self, index: usize, error: Option<&io::Error>) -> Result<(), Fault> {
+        if self.awaits_start {
+            self.read_clock();
+        }
         let connection = &mut self.connections[index];
         if !connection.busy {
             // While all wait for the start, one that was idle for too long is replaced: it must be there at the start.
