@@ -212,6 +212,7 @@ pub struct Timer {
     pub late_ns_p50: u64,
     /// The same times the sleeps of a job, as if it slept one after another: what they may add to its wait, in
     /// nanoseconds.
+    #[serde(default)]
     pub late_ns_per_job: u64,
 }
 

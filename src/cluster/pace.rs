@@ -9,11 +9,19 @@ pub(super) fn changed(path: &Path) -> Option<f64> {
     Some(of.ctime() as f64 + of.ctime_nsec() as f64 / 1e9)
 }
 
+/// Returns about how many seconds `left` more blocks take, if they go on at the pace of those that ended. The last ones
+/// run at the same time, so it is never less than one block takes.
+pub(super) fn seconds_left(spans: Vec<(f64, f64)>, submitted: &[f64], left: usize) -> f64 {
+    let all: f64 = spans.iter().map(|(began, ended)| ended - began).sum();
+    let one = all / spans.len().max(1) as f64;
+    if left == 0 { 0.0 } else { (seconds_a_block(spans, submitted) * left as f64).max(one) }
+}
+
 /// Returns the seconds that each block took, from the start of the first to the end of the last. `spans` say when each
 /// began and ended, and `submitted` when blocks were handed over. Blocks at the same time share theirs. The time between
 /// two blocks counts, because programs start in it and workers wait for each other. It does not count if blocks were
 /// submitted in between, which may be days later.
-pub(super) fn seconds_a_block(mut spans: Vec<(f64, f64)>, submitted: &[f64]) -> f64 {
+fn seconds_a_block(mut spans: Vec<(f64, f64)>, submitted: &[f64]) -> f64 {
     spans.sort_by(|one, other| one.0.total_cmp(&other.0));
     let submissions = |at: f64| submitted.iter().filter(|of| **of <= at).count();
     let (mut measured, mut idle, mut waits, mut starts) = (0.0, 0.0, 0_u32, 0_u32);
@@ -58,5 +66,11 @@ mod tests {
         is(&[(0.0, 600.0); 4], &[], 150.0);
         // A lost block is submitted again while others go on.
         is(&[(0.0, 10.0), (5.0, 15.0)], &[-1.0, 4.0], 7.5);
+    }
+
+    #[test]
+    fn the_last_block_of_four_nodes_takes_as_long_as_any() {
+        let left = |blocks| seconds_left(vec![(0.0, 600.0); 4], &[], blocks).round() as u64;
+        assert_eq!([0, 1, 2, 8].map(left), [0, 600, 600, 1_200]);
     }
 }

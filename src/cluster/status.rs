@@ -13,7 +13,7 @@ use super::{
     Block, Engine, Fault, PlanFolder,
     engine::{Listed, Meaning, Values},
     jobs::{Event, Jobs, Submission},
-    pace::{changed, seconds_a_block},
+    pace::{changed, seconds_left},
     part::attempts,
 };
 use crate::record::CELLS;
@@ -204,16 +204,16 @@ impl<'a> Watch<'a> {
         let left = blocks.iter().filter(|block| block.state.is_under_way()).count();
         // Before, some of the places where blocks run have ended none, and the first waited for an unknown time.
         let is_known = done > running.max(1);
-        let seconds_left = is_known.then(|| self.seconds_a_block() * left as f64);
+        let seconds_left = is_known.then(|| self.seconds_left(left));
         let engine = self.engine.as_ref().map(|engine| engine.name.clone());
         Ok(Status { id: self.plan.plan.id.clone(), engine, done, seconds_left, outage, blocks })
     }
 
-    /// Returns the time that each block took so far, with all that is around its measuring.
-    fn seconds_a_block(&self) -> f64 {
+    /// Returns about how long these blocks take, with all that is around their measuring.
+    fn seconds_left(&self, blocks: usize) -> f64 {
         let submissions = self.jobs.submissions.iter();
         let submitted: Vec<f64> = submissions.filter_map(|of| self.handed_over(of)).collect();
-        seconds_a_block(self.measured.values().copied().collect(), &submitted)
+        seconds_left(self.measured.values().copied().collect(), &submitted, blocks)
     }
 
     /// Returns when a submission was handed over, by the clock of the plan's folder.

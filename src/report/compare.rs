@@ -91,7 +91,7 @@ fn changes(text: &mut String, workload: &str, of: &[&Pair]) {
         };
         let counts = scales.iter().map(|scale| count(*scale));
         let head: Vec<String> = std::iter::once("model".to_owned()).chain(counts).collect();
-        let title = format!("{workload}: change of {}, by jobs at once", metric.label());
+        let title = format!("{workload}: change of {}, by scale", metric.label());
         let (table, _) = matrix(&[(head.clone(), form(true)), (head, form(false))]);
         let _ = writeln!(text, "\n{}\n{table}", folded(&plain_lines(&title)));
     }

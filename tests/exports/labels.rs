@@ -97,6 +97,10 @@ fn where_the_system_counts_no_cpu_time_no_table_says_that_jobs_take_none() {
     }
     let table = cells_table(&record.cells, Extent::All);
     assert!(table != counted && !table.contains("  0 s"), "{table}");
+    let csv = Export::Csv.render(&record);
+    let mut csv = csv::Reader::from_reader(csv.as_bytes());
+    let column = csv.headers().unwrap().iter().position(|name| name == "user_cpu_ns_per_job");
+    assert!(csv.records().all(|row| row.unwrap()[column.unwrap()].is_empty()));
 }
 
 #[test]

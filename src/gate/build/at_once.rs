@@ -40,7 +40,7 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// Returns an error as [`build`](Self::build) does: the base's, if neither side builds.
+    /// Returns an error as [`build`](Self::build) does: that of the side that failed first.
     pub fn build_at_once(
         &self,
         [base, head]: [&Source; 2],
@@ -78,9 +78,12 @@ impl Project {
         for ((inputs, side, folder), built) in sides.into_iter().zip(&built) {
             // A program that contains the path of the head's build folder has other bytes than from the common one. It
             // is left out, and then built alone.
-            if let Ok(program) = built
-                && !contains(program, OF_HEAD)?
-            {
+            let Ok(program) = built else { continue };
+            if contains(program, OF_HEAD)? {
+                progress(
+                    "the head contains the path of its build folder, and is built again in the common one",
+                );
+            } else {
                 layout.keep(inputs, side, folder, program)?;
             }
         }

@@ -57,6 +57,11 @@ const SETTINGS: &[&str] = &[
 const TOOLS: &[&str] =
     &["cc", "c++", "gcc", "clang", "ar", "ld", "ld.lld", "ld.gold", "mold", "wild"];
 
+/// The programs that are kept of one key, from different environments.
+const MOST_ENVIRONMENTS: usize = 4;
+/// The length of a program's file name, which is its hash.
+const HASH_DIGITS: usize = 64;
+
 /// Raised when the same content is built in a different way.
 const FORM: &str = "6";
 
@@ -112,12 +117,26 @@ impl BuildCache {
             let label = Label { about, program_sha256: program_sha256.clone(), environment };
             fs::write(&aside, serde_json::to_vec_pretty(&label)?)?;
             fs::rename(&aside, place.join("about.json"))?;
+            clear_old(&place);
             Ok((kept, program_sha256))
         };
         put().map_err(|error| {
             let _ = fs::remove_file(&aside);
             GateError::writing(&self.folder, &error)
         })
+    }
+}
+
+/// Removes all but the youngest programs of other environments. No gate measures an older one.
+fn clear_old(place: &Path) {
+    let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    let programs = entries.filter(|entry| entry.file_name().len() == HASH_DIGITS);
+    let mut programs: Vec<_> = programs
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    programs.sort();
+    for (_, path) in programs.iter().rev().skip(MOST_ENVIRONMENTS) {
+        let _ = fs::remove_file(path);
     }
 }
 
@@ -307,6 +326,20 @@ mod tests {
         let anew = shelf.put("key", &file, "some program", Environment::default()).unwrap();
         assert_eq!(anew, put, "it is put there anew");
         assert_eq!(shelf.find("key"), Some(anew));
+    }
+
+    #[test]
+    fn programs_of_other_environments_do_not_pile_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = BuildCache::in_folder(folder.path());
+        let file = folder.path().join("some");
+        for environment in 0..9 {
+            fs::write(&file, format!("program {environment}")).unwrap();
+            let put = shelf.put("key", &file, "some program", Environment::default()).unwrap();
+            assert_eq!(shelf.find("key"), Some(put));
+        }
+        let kept = fs::read_dir(folder.path().join("programs/key")).unwrap().count();
+        assert_eq!(kept, MOST_ENVIRONMENTS + 1, "with about.json");
     }
 
     #[test]

@@ -18,8 +18,19 @@ const NOTED: &[&str] =
     &["cargo::rerun-if-env-changed=", "cargo:rerun-if-env-changed=", "# env-dep:"];
 
 /// Variables that cargo or the gate sets for each build, whatever they are outside. Those that end in `_` are prefixes.
-const SET_FOR_BUILDS: &[&str] =
-    &["CARGO_BUILD_BUILD_DIR", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_TARGET_DIR", "OUT_DIR"];
+const SET_FOR_BUILDS: &[&str] = &[
+    "CARGO",
+    "CARGO_BIN_NAME",
+    "CARGO_BUILD_BUILD_DIR",
+    "CARGO_CFG_",
+    "CARGO_CRATE_NAME",
+    "CARGO_FEATURE_",
+    "CARGO_MANIFEST_",
+    "CARGO_PKG_",
+    "CARGO_TARGET_DIR",
+    "LC_ALL",
+    "OUT_DIR",
+];
 
 /// Variables by name, with the hashes of their values: a value may be secret. `None` if it is not set.
 #[derive(Default, Deserialize, Serialize)]
@@ -27,7 +38,7 @@ pub(super) struct Environment(BTreeMap<String, Option<String>>);
 
 impl Environment {
     /// Returns the variables whose names are noted in folders of builds. Other builds may have noted some of them; then
-    /// a side is built once more than it has to be.
+    /// a change of these builds a side that has not changed.
     pub(super) fn read_in(folders: &[PathBuf]) -> Result<Self, GateError> {
         let mut found = Environment::default();
         for folder in folders.iter().filter(|folder| folder.is_dir()) {

@@ -142,7 +142,8 @@ impl<'p> Checkouts<'p> {
         }
     }
 
-    /// Checks out submodules, and theirs, at the commits that `commit` of `repository` names, from the user's copies.
+    /// Checks out submodules, and theirs, at the commits that `commit` of `repository` names, from the user's copies. A
+    /// submodule of a submodule that the user does not have stays an empty folder, as in the user's own builds.
     fn add_submodules(
         &self,
         repository: &Path,
@@ -163,15 +164,27 @@ impl<'p> Checkouts<'p> {
         for (of, path) in links {
             let (here, place) = (repository.join(path), folder.join(path));
             // `git archive` would leave files out or change them, by the attributes `export-ignore`, `export-subst`.
-            let git = Tool::git(&here).args(["-c", "core.sparseCheckout=false", "read-tree"]);
-            let git = git.args(["--reset", "-u", "--no-recurse-submodules", of]);
+            let git = Tool::git(&here).args(["-c", "core.sparseCheckout=false"]);
+            let git = git.args(["-c", "core.fsmonitor=false", "-c", "core.splitIndex=false"]);
+            let git = git.args(["read-tree", "--reset", "-u", "--no-recurse-submodules", of]);
             let git = git.env("GIT_WORK_TREE", &place).env("GIT_INDEX_FILE", &index);
-            let made = here.join(".git").exists() && git.run()?.ok;
-            let _ = fs::remove_file(&index);
-            if !made {
-                let name = here.strip_prefix(&self.layout.repository).unwrap_or(&here).display();
+            let name = here.strip_prefix(&self.layout.repository).unwrap_or(&here).display();
+            if !here.join(".git").exists() {
+                if repository != self.layout.repository {
+                    continue;
+                }
                 return Err(GateError::usage(format!(
-                    "the submodule {name} is not here at {of}; run `git submodule update --init --recursive`"
+                    "the submodule {name} is not here: run `git submodule update --init {name}`"
+                )));
+            }
+            let made = git.run();
+            let _ = fs::remove_file(&index);
+            let made = made?;
+            if !made.ok {
+                let reason = made.reason();
+                return Err(GateError::usage(format!(
+                    "the submodule {name} cannot be checked out at {of}: {reason}; if it is not here, run `git -C \
+                     {name} fetch origin {of}`"
                 )));
             }
             self.add_submodules(&here, of, &place)?;

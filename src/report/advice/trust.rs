@@ -79,8 +79,8 @@ fn two_modes(advice: &Advice, names: &Names) -> Option<String> {
 }
 
 /// Returns the first scale at which the timers of the least late and the latest ranked model differ by more than the
-/// margin, as a share of the shortest wait of its jobs, and says how much. The wait is that of all sleeps of a job, and
-/// so is the lateness. Of sleeps that overlap it is the most.
+/// margin, as a share of the shortest wait of its jobs, and says how much. The lateness is that of all sleeps of a job, as
+/// if each began when another ended; of sleeps at the same time it is too much.
 pub(super) fn timers_apart<'a>(
     ranked: &[&'a AtScale],
     names: &Names,

@@ -88,8 +88,10 @@ impl Columns {
         self.number("server_cpu_ns_per_job", cell.server_cpu_ns_per_job);
         self.number("server_busy_share_max", cell.server_busy_share_max);
         let used = cell.resources;
-        self.number("user_cpu_ns_per_job", used.map(|used| used.user_cpu_ns_per_job));
-        self.number("system_cpu_ns_per_job", used.map(|used| used.system_cpu_ns_per_job));
+        // Where the system does not count CPU time, both are 0.
+        let counted = used.filter(|used| used.cpu_ns_per_job().is_some());
+        self.number("user_cpu_ns_per_job", counted.map(|used| used.user_cpu_ns_per_job));
+        self.number("system_cpu_ns_per_job", counted.map(|used| used.system_cpu_ns_per_job));
         self.number("idle_cpu_share", used.and_then(|used| used.idle_cpu_share));
         self.count("rss_bytes", used.and_then(|used| used.rss_bytes));
         self.count("rss_bytes_added", used.and_then(|used| used.rss_bytes_added));

@@ -8,7 +8,7 @@ use super::{
     workload::{by_scale, own_figure},
 };
 use crate::{
-    output::{count, counted, fine_percent, rate},
+    output::{count, fine_percent, rate},
     record::{Cell, Estimate, State},
     stats::{Fitted, USL_POINTS, Usl, usl_by_variance},
 };
@@ -18,8 +18,8 @@ use crate::{
 enum Over {
     /// Over the scale, which is called so.
     Scale(&'static str),
-    /// Over workers, at this scale.
-    Workers(usize),
+    /// Over workers, at this scale, which is called so.
+    Workers(usize, &'static str),
 }
 
 /// A load and its throughput.
@@ -60,8 +60,8 @@ pub(super) fn table(workload: &str, lines: &[Line]) -> Option<Table> {
             continue;
         }
         table.rows.push(match scale.filter(|scale| all_at(&of, *scale)) {
-            Some(scale) => row(&name(model), Over::Workers(scale), &over_workers(&of, scale)),
-            None => without(&name(model), scale),
+            Some(scale) => row(&name(model), Over::Workers(scale, at), &over_workers(&of, scale)),
+            None => without(&name(model), scale, at),
         });
     }
     (!table.rows.is_empty()).then_some(table)
@@ -90,12 +90,12 @@ fn over_workers(of: &[&Line], scale: usize) -> Vec<Loaded> {
 }
 
 /// Returns the row of a model without figures at the common scale.
-fn without(model: &str, scale: Option<usize>) -> Vec<Data> {
+fn without(model: &str, scale: Option<usize>, at: &str) -> Vec<Data> {
     let why = match scale {
         Some(scale) => {
-            format!("not every number of workers has a figure at {}", counted(scale, "job"))
+            format!("not every number of workers has a figure at {} {at}", count(scale))
         }
-        None => "the models share no scale of as many jobs as workers".into(),
+        None => format!("the models share no scale of as many {at} as workers"),
     };
     let mut row = vec![model.into(), Data::of("workers").class("l")];
     row.resize(7, Data::default());
@@ -106,7 +106,7 @@ fn without(model: &str, scale: Option<usize>) -> Vec<Data> {
 fn row(line: &str, over: Over, points: &[Loaded]) -> Vec<Data> {
     let over = match over {
         Over::Scale(at) => at.into(),
-        Over::Workers(scale) => format!("workers, at {}", counted(scale, "job")),
+        Over::Workers(scale, at) => format!("workers, at {} {at}", count(scale)),
     };
     let mut row = vec![line.into(), Data::of(over).class("l"), count(points.len()).into()];
     match usl_by_variance(&with_deviations(points)) {

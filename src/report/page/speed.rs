@@ -63,7 +63,7 @@ pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
         picture: Some(Picture::Plot(charts::speed_up(drawn))),
         caption: format!(
             "Throughput with more workers over that with the fewest, of all models at {} {at}. The dotted line is \
-             the ideal: twice the workers, twice the jobs. Bars are as far as both intervals allow.{}",
+             the ideal: twice the workers, twice the throughput. Bars are as far as both intervals allow.{}",
             count(scale),
             left_out(&without)
         ),
@@ -84,9 +84,10 @@ pub(super) fn all_at(of: &[&Line], scale: usize) -> bool {
 
 /// Returns what replaces a chart whose models share no scale.
 fn without_scale(title: &str, kind: &'static str, lines: &[Line], table: Table) -> Figure {
+    let (_, at) = words(lines.iter().flat_map(|line| line.cells.iter().copied()));
     let caption = format!(
-        "No chart: it needs one scale, of at least {} to keep all workers busy, at which two models have figures.",
-        counted(most_workers(lines), "job")
+        "No chart: it needs one scale, of at least {} {at} to keep all workers busy, at which two models have figures.",
+        count(most_workers(lines))
     );
     let title = title.into();
     Figure { kind, title, caption, table, ..Figure::default() }
