@@ -262,7 +262,7 @@ mod tests {
             rows.filter(|row| row[0].text == model).collect::<Vec<_>>()
         };
         for model in ["rayon", "tokio"] {
-            assert_eq!(of(model)[0][1].text, "workers, at 100 jobs");
+            assert_eq!(of(model)[0][1].text, "workers, at 100 jobs at once");
         }
         let [left_out] = of("python-processes")[..] else { panic!("one row") };
         assert_eq!(left_out.len(), table.head.len());
