@@ -331,7 +331,7 @@ fn at_scale(scale: usize, cells: &[&Cell]) -> AtScale {
 fn timer(cell: &Cell) -> Option<Timer> {
     let lateness = cell.timer_lateness.as_ref()?;
     let late_ns_p50 = lateness.ns_p50;
-    // Both are of the same batches. `cargo bench` records no latencies: one sleep then stands for the job.
+    // Both counts come from the same batches. Without latencies, as in records of `cargo bench`, a job counts as one sleep.
     let jobs = cell.latency.as_ref().map_or(lateness.count, |latency| latency.count);
     let sleeps = (lateness.count as f64 / jobs.max(1) as f64).max(1.0);
     let late_ns_per_job = (late_ns_p50 as f64 * sleeps).round() as u64;

@@ -55,6 +55,15 @@ fn server(serve: impl Fn(Client) -> Option<()> + Send + Sync + 'static) -> Socke
     each_connection(move |stream| serve(Client { stream, answered: 0 }))
 }
 
+/// A server that serves so many connections and closes all others at once. It counts those that it has accepted.
+fn with_room(most: u64, accepted: &'static AtomicU64) -> SocketAddr {
+    server(
+        move |mut client| {
+            if accepted.fetch_add(1, Relaxed) < most { client.answer(1_000) } else { None }
+        },
+    )
+}
+
 /// A server that gives this answer to each request, in parts of `size`, and goes on.
 fn saying(text: impl Into<Vec<u8>>, size: usize) -> SocketAddr {
     let text = text.into();
@@ -299,12 +308,7 @@ fn nothing_is_sent_on_a_connection_after_a_request_that_closes_it() {
 #[test]
 fn a_connection_that_is_closed_unused_is_opened_again_only_for_a_request() {
     static ACCEPTED: AtomicU64 = AtomicU64::new(0);
-    let full =
-        server(
-            |mut client| {
-                if ACCEPTED.fetch_add(1, Relaxed) == 0 { client.answer(1_000) } else { None }
-            },
-        );
+    let full = with_room(1, &ACCEPTED);
     let loaded = load_with(Options { counts_errors: true, ..Options::default() }, full, 20.0);
     assert!(loaded.completed > 0 && loaded.failed() > 0, "{loaded:?}");
     // Of 9 requests 6 fail, each of which opens a connection before and after.
@@ -316,12 +320,7 @@ fn a_connection_that_is_closed_unused_is_opened_again_only_for_a_request() {
 #[test]
 fn a_server_without_room_is_not_asked_over_and_over_before_the_start() {
     static ACCEPTED: AtomicU64 = AtomicU64::new(0);
-    let full =
-        server(
-            |mut client| {
-                if ACCEPTED.fetch_add(1, Relaxed) < 50 { client.answer(1_000) } else { None }
-            },
-        );
+    let full = with_room(50, &ACCEPTED);
     let drive = Drive::Open { rate: 20.0, arrivals: Arrivals::Uniform };
     let options = Options { counts_errors: true, ..Options::default() };
     let loaded = run(&Order { options, ..order(full, drive, 500, [50, 400, 2_000]) }).unwrap();

@@ -1,4 +1,4 @@
-//! A name stands for one computation in tables, on the page, in comparisons, in histories and in exports.
+//! Each label stands for one computation: in tables, on the page, in comparisons, histories and exports.
 
 use std::slice;
 

@@ -81,6 +81,17 @@ fn carry_out(
     driver.drive(&mut events)
 }
 
+/// How far a load has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Connections are being opened.
+    Opening,
+    /// All were opened, and the start has not come.
+    Waiting,
+    /// Requests are sent.
+    Running,
+}
+
 /// A load in progress.
 pub(super) struct Driver<'a> {
     pub(super) order: &'a Order,
@@ -94,9 +105,7 @@ pub(super) struct Driver<'a> {
     /// The last reading of the clock, in nanoseconds since the origin.
     pub(super) now_ns: u64,
     pub(super) end_ns: u64,
-    /// Whether all connections were opened and the load has not begun.
-    pub(super) awaits_start: bool,
-    pub(super) running: bool,
+    pub(super) phase: Phase,
     pub(super) connections: Vec<Connection>,
     /// Connections without a request; the one idle for longest goes first, so that all are used.
     pub(super) idle: VecDeque<usize>,
@@ -146,8 +155,7 @@ impl<'a> Driver<'a> {
             origin: now(),
             now_ns: 0,
             end_ns,
-            awaits_start: false,
-            running: false,
+            phase: Phase::Opening,
             connections: Vec::with_capacity(order.connections),
             idle: VecDeque::with_capacity(order.connections),
             queue: VecDeque::with_capacity(if schedule.is_some() { MOST_QUEUED } else { 0 }),
@@ -205,12 +213,11 @@ impl<'a> Driver<'a> {
 
     /// Runs the load and returns its results.
     fn drive(mut self, events: &mut Events) -> Result<Loaded, Fault> {
-        self.awaits_start = true;
+        self.phase = Phase::Waiting;
         self.await_start(events)?;
-        self.awaits_start = false;
         // The server may have closed connections until now.
         self.tally.reconnects = 0;
-        self.running = true;
+        self.phase = Phase::Running;
         if self.schedule.is_some() {
             self.plan();
         } else {

@@ -11,7 +11,7 @@ use mio::{Token, event::Event};
 use super::{
     answer::Step,
     connection::{Connection, connect},
-    drive::{Driver, FIRST},
+    drive::{Driver, FIRST, Phase},
     failure::{Failure, Kind},
 };
 use crate::{
@@ -176,7 +176,7 @@ impl Driver<'_> {
             }
             self.give_up(intended)?;
         }
-        if self.running && self.schedule.is_none() && self.now_ns < self.end_ns {
+        if self.phase == Phase::Running && self.schedule.is_none() && self.now_ns < self.end_ns {
             self.tally.arrive(self.now_ns, self.now_ns);
             return self.begin(index, self.now_ns);
         }
@@ -186,14 +186,15 @@ impl Driver<'_> {
 
     /// Handles the end of a connection, with or without an error.
     fn lost(&mut self, index: usize, error: Option<&io::Error>) -> Result<(), Fault> {
-        if self.awaits_start {
+        let waits = self.phase == Phase::Waiting;
+        if waits {
             self.read_clock();
         }
         let connection = &mut self.connections[index];
         if !connection.busy {
             // While all wait for the start, one that was idle for too long is replaced: it must be there at the start.
             let was_idle = self.now_ns.saturating_sub(connection.sent_ns) >= SHORTEST_IDLE_NS;
-            if connection.used || (self.awaits_start && was_idle) {
+            if connection.used || (waits && was_idle) {
                 self.idle.retain(|idle| *idle != index);
                 return self.reopen(index);
             }

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use super::{
-    drive::Driver,
+    drive::{Driver, Phase},
     failure::{Failure, Kind},
 };
 use crate::{clock::nanoseconds, prepared::Fault};
@@ -49,7 +49,7 @@ impl Driver<'_> {
         if connection.busy {
             return self.fail(index, &failure);
         }
-        if !self.running || !self.order.options.counts_errors {
+        if self.phase != Phase::Running || !self.order.options.counts_errors {
             return Err(self.placed(index, &failure));
         }
         self.retry_later(index);
