@@ -282,11 +282,9 @@ fn cancelling_leaves_nothing_in_the_queue_and_submitting_again_goes_on() {
     survives(&cluster, 6);
 }
 
-const NODES: [&str; 2] = ["n1=10.97.0.11", "n2=10.97.0.12"];
-
 /// Plans a load with the server on n1 and a generator on n2.
 fn planned_load(cluster: &Cluster) {
-    cluster.ok(&load_words("plan", &NODES, "--duration 4s"));
+    cluster.ok(&load_words("plan", &cluster.nodes(2), "--duration 4s"));
 }
 
 /// Plans and submits it, waits until its nodes have met, and returns the folder of the attempts.
@@ -327,7 +325,7 @@ fn a_load_has_one_allocation_of_its_nodes_and_each_finds_its_role_by_its_name() 
 fn one_command_runs_a_load_in_both_directions_and_each_has_a_record() {
     let cluster = cluster!();
     let more = format!("--duration 1s --swap-roles --engine {}", cluster.engine(&[]));
-    let run = cluster.prints(&load_words("run", &NODES, &more));
+    let run = cluster.prints(&load_words("run", &cluster.nodes(2), &more));
     // On a busy machine a load may be invalid, which is 3, and is not missing.
     assert!(run.contains("2 blocks, 2 cells:"), "{run}");
     let records = fs::read_dir(cluster.dir().join("results")).unwrap();
@@ -380,7 +378,7 @@ fn a_load_on_nodes_that_slurm_does_not_have_is_refused_in_a_sentence() {
     };
     refused(&with("options=--partition=fast"), "invalid partition specified: fast");
     fs::remove_dir_all(cluster.dir().join("plan")).unwrap();
-    cluster.ok(&load_words("plan", &[NODES[0], NODES[1], "n3=10.97.0.13"], ""));
+    cluster.ok(&load_words("plan", &cluster.nodes(3), ""));
     refused(&to("slurm"), "Invalid node name specified");
     let status = cluster.prints(&["status", "plan"]);
     assert!(status.contains("1 planned"), "{status}");

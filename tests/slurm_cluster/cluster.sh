@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A real Slurm cluster on one machine, for tests/slurm.rs: munged, slurmctld, and each slurmd in a network namespace with
-# an address of its own. Needs root, slurm-wlm, munge and iproute2. Jobs are forgotten 2 s after their end.
+# A real Slurm cluster on one machine, for tests/slurm.rs and scripts/engines-agreement.sh: munged, slurmctld, and each
+# slurmd in a network namespace with an address of its own. Needs root, slurm-wlm, munge and iproute2. DIR must be open to
+# the user munge. Jobs are forgotten 2 s after their end. Clusters with different CLUSTER, 0 to 9, run at the same time.
 #   cluster.sh up DIR NODES      starts all and waits until every node is idle
 #   cluster.sh controller DIR    starts slurmctld again
 #   cluster.sh node DIR I        starts slurmd I again
@@ -8,7 +9,8 @@
 # `ip netns exec` hides /sys/fs/cgroup from slurmd; nsenter does not.
 set -euo pipefail
 command=$1 dir=$(realpath "$2")
-net=10.97.0
+cluster=${CLUSTER:-0}
+net=10.97.$cluster link=plt$cluster
 export SLURM_CONF=$dir/slurm.conf
 cd "$dir"
 
@@ -21,9 +23,9 @@ background() { # NAME COMMAND…
 
 configure() {
     cat <<END
-ClusterName=paceline
+ClusterName=paceline$cluster
 SlurmctldHost=$(hostname)($net.1)
-SlurmctldPort=16917
+SlurmctldPort=1691$cluster
 AuthType=auth/munge
 AuthInfo=socket=$dir/munge/socket,cred_expire=30
 CredType=cred/munge
@@ -58,7 +60,7 @@ END
 }
 
 start_controller() { background slurmctld slurmctld -D -f "$dir/slurm.conf"; }
-start_node() { background "slurmd-n$1" nsenter --net="/run/netns/plt-n$1" slurmd -D -N "n$1" -f "$dir/slurm.conf"; }
+start_node() { background "slurmd-n$1" nsenter --net="/run/netns/$link-n$1" slurmd -D -N "n$1" -f "$dir/slurm.conf"; }
 
 case $command in
 up)
@@ -70,23 +72,24 @@ up)
     chmod 400 munge/key
     background munged runuser -u munge -- munged --force --foreground --key-file="$dir/munge/key" \
         --socket="$dir/munge/socket" --pid-file="$dir/munge/own" --log-file="$dir/munge/log" --seed-file="$dir/munge/seed"
-    ip link add plt0 type bridge
-    ip addr add $net.1/24 dev plt0
-    ip link set plt0 up
+    ip link add "$link" type bridge
+    ip addr add $net.1/24 dev "$link"
+    ip link set "$link" up
     for _ in $(seq 100); do [ -S munge/socket ] && break || sleep 0.1; done
     start_controller
     for i in $(seq 1 "$nodes"); do
-        ip netns add "plt-n$i"
-        ip link add "plt$i" type veth peer name eth0 netns "plt-n$i"
-        ip link set "plt$i" master plt0 up
-        ip -n "plt-n$i" addr add "$net.1$i/24" dev eth0
-        ip -n "plt-n$i" link set eth0 up
-        ip -n "plt-n$i" link set lo up
+        ip netns add "$link-n$i"
+        ip link add "$link-$i" type veth peer name eth0 netns "$link-n$i"
+        ip link set "$link-$i" master "$link" up
+        ip -n "$link-n$i" addr add "$net.1$i/24" dev eth0
+        ip -n "$link-n$i" link set eth0 up
+        ip -n "$link-n$i" link set lo up
         mkdir -p "run/spool-n$i"
         start_node "$i"
     done
     for _ in $(seq 120); do
-        [ "$(sinfo -h -N -o %T 2>/dev/null | grep -c '^idle$')" = "$nodes" ] && exit 0
+        # A node has a line for each of its partitions.
+        [ "$(sinfo -h -N -p all -o %T 2>/dev/null | grep -c '^idle$')" = "$nodes" ] && exit 0
         sleep 0.5
     done
     sinfo -N -l || true
@@ -103,10 +106,12 @@ down)
         kill -9 "$pid" 2>/dev/null || true
     done
     # A step that is left in a namespace would keep it, and its link, alive.
-    for ns in $(ip netns list | awk '/^plt-n/ { print $1 }'); do
+    for ns in $(ip netns list | awk -v own="^$link-n" '$1 ~ own { print $1 }'); do
         for pid in $(ip netns pids "$ns"); do kill -9 "$pid" 2>/dev/null || true; done
         ip netns del "$ns"
     done
-    for link in $(ip -o link | awk -F '[ :@]+' '$2 ~ /^plt[0-9]+$/ { print $2 }'); do ip link del "$link" 2>/dev/null || true; done
+    for own in $(ip -o link | awk -F '[ :@]+' -v own="^$link(-[0-9]+)?\$" '$2 ~ own { print $2 }'); do
+        ip link del "$own" 2>/dev/null || true
+    done
     ;;
 esac

@@ -1,4 +1,4 @@
-//! A Slurm cluster for one test at a time, which is gone when the test is.
+//! A Slurm cluster for each test, at most two at a time, which is gone when the test is.
 
 use std::{
     fs::{self, File},
@@ -16,7 +16,11 @@ use super::program::{PACELINE, await_that, both, is_installed, record_in, signal
 /// A cluster of two nodes.
 pub(crate) struct Cluster {
     dir: PathBuf,
-    // Its addresses are the same each time.
+    /// Which of the networks is its own, 0 or 1.
+    number: usize,
+    /// `NAME=ADDRESS`; the third is of no node.
+    nodes: [String; 3],
+    // No other process uses this network.
     _alone: File,
 }
 
@@ -33,12 +37,12 @@ impl Cluster {
         if !rustix::process::geteuid().is_root() {
             return Err("a Slurm cluster needs root for its network namespaces".into());
         }
-        let alone = File::create("/tmp/paceline-slurm.lock").unwrap();
-        alone.lock().unwrap();
-        let dir = PathBuf::from(format!("/tmp/paceline-slurm-{}", std::process::id()));
+        let (number, alone) = free_network();
+        let dir = PathBuf::from(format!("/tmp/paceline-slurm-{}-{number}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(dir.join("slurm")).unwrap();
-        let cluster = Cluster { dir, _alone: alone };
+        let nodes = [1, 2, 3].map(|node| format!("n{node}=10.97.{number}.1{node}"));
+        let cluster = Cluster { dir, number, nodes, _alone: alone };
         // What an earlier test left that was killed.
         cluster.script(&["down", "."]);
         let up = cluster.run(&["up", ".", "2"]);
@@ -54,12 +58,18 @@ impl Cluster {
         &self.dir
     }
 
+    /// Its first nodes with their addresses, as a plan names them.
+    pub(crate) fn nodes(&self, count: usize) -> Vec<&str> {
+        self.nodes[..count].iter().map(String::as_str).collect()
+    }
+
     fn run(&self, arguments: &[&str]) -> Output {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slurm_cluster/cluster.sh");
         // To files: daemons would hold a pipe open.
         let out = File::create(self.dir.join("script.out")).unwrap();
         let mut command = Command::new(script);
         command.args(arguments).current_dir(self.dir.join("slurm")).stdin(Stdio::null());
+        command.env("CLUSTER", self.number.to_string());
         let status = command.stdout(out.try_clone().unwrap()).stderr(out).status().unwrap();
         Output { status, stdout: fs::read(self.dir.join("script.out")).unwrap(), stderr: vec![] }
     }
@@ -189,15 +199,16 @@ impl Cluster {
 
     /// Kills a node with all that runs on it: every process in its network namespace.
     pub(crate) fn kill_node(&self, node: u32) {
-        let pids =
-            self.command("ip").args(["netns", "pids", &format!("plt-n{node}")]).output().unwrap();
+        let namespace = format!("plt{}-n{node}", self.number);
+        let pids = self.command("ip").args(["netns", "pids", &namespace]).output().unwrap();
         for id in String::from_utf8_lossy(&pids.stdout).split_whitespace() {
             signal(id.parse().unwrap(), Signal::KILL);
         }
     }
 
     pub(crate) fn link(&self, node: u32, state: &str) {
-        let done = self.command("ip").args(["link", "set", &format!("plt{node}"), state]).status();
+        let link = format!("plt{}-{node}", self.number);
+        let done = self.command("ip").args(["link", "set", &link, state]).status();
         assert!(done.unwrap().success());
     }
 }
@@ -208,6 +219,19 @@ impl Drop for Cluster {
         if !thread::panicking() {
             let _ = fs::remove_dir_all(&self.dir);
         }
+    }
+}
+
+/// Waits for a network that no cluster uses.
+fn free_network() -> (usize, File) {
+    loop {
+        for number in 0..2 {
+            let file = File::create(format!("/tmp/paceline-slurm-{number}.lock")).unwrap();
+            if file.try_lock().is_ok() {
+                return (number, file);
+            }
+        }
+        thread::sleep(Duration::from_millis(100));
     }
 }
 
