@@ -124,6 +124,13 @@ impl Metric {
             Metric::Requests => "requests_per_second",
         }
     }
+
+    /// Returns that name without its unit, for ratios, and where a column or a family has the unit.
+    pub fn quantity(self) -> &'static str {
+        let figure = self.figure();
+        let without = ["_ns", "_bytes"].into_iter().find_map(|unit| figure.strip_suffix(unit));
+        without.unwrap_or(figure)
+    }
 }
 
 /// The gate's verdict on a cell.

@@ -106,7 +106,7 @@ fn figures(cell: &GateCell) -> Vec<Figure> {
 }
 
 fn metric(cell: &GateCell) -> String {
-    format!("metric=\"{}\"", cell.metric.name())
+    format!("metric=\"{}\"", cell.metric.quantity())
 }
 
 fn samples(cell: &GateCell) -> Vec<Sample> {
@@ -134,7 +134,7 @@ fn samples(cell: &GateCell) -> Vec<Sample> {
         (family, side("base"), cell.base.map(|value| value / scale)),
         (family, side("head"), cell.head.map(|value| value / scale)),
         (
-            ("change_ratio", "ratio", "how much more the head takes than the base"),
+            ("change_ratio", "ratio", "how much more the head takes than the base: 0.05 is 5 %"),
             metric.clone(),
             change(|change| change.share),
         ),
@@ -175,7 +175,7 @@ type Text = fn(&GateCell) -> String;
 /// The columns of the CSV. A figure is in the column of its unit; the others are empty.
 const COLUMNS: [(&str, Text); 33] = [
     ("cell", |c| cut(&c.cell, usize::MAX)),
-    ("metric", |c| c.metric.name().into()),
+    ("metric", |c| c.metric.quantity().into()),
     ("presence", |c| {
         match c.presence {
             Presence::Both => "both",
