@@ -125,6 +125,33 @@ fn a_mean_over_trials_is_the_generators_by_its_trials_and_not_by_all_latencies_t
 }
 
 #[test]
+fn what_is_over_half_of_a_latency_is_one_rule_for_a_trial_and_for_all_latencies_together() {
+    for (late, latency, is_late) in
+        [(0, 0, false), (1, 0, true), (1, 2, false), (1, 3, false), (2, 3, true), (9, 3, true)]
+    {
+        let times = |ns: u64| {
+            let mut times = Histogram::default();
+            (0..1_000).for_each(|_| times.record(1_000 * ns));
+            times.distribution()
+        };
+        let load = LoadFigures {
+            schedule_error: times(late),
+            ..LoadFigures::new(Loop::Open, None, None, 4)
+        };
+        let all = Cell { latency: times(latency), load: Some(load), ..cell("a", vec![]) };
+        let per_trial = PerTrial {
+            latency_ns_p50: vec![1e3 * latency as f64],
+            schedule_error_ns_p50: vec![1e3 * late as f64],
+            ..PerTrial::default()
+        };
+        for of in [all.clone(), Cell { per_trial, ..all }] {
+            let found = of.latencies_of_the_generator().contains(&"p50");
+            assert_eq!(found, is_late, "{late} of {latency}");
+        }
+    }
+}
+
+#[test]
 fn requests_per_second_are_of_a_server_that_sets_its_rate_or_whose_knee_was_searched() {
     let of = |load: Option<LoadFigures>| {
         let jobs_per_second = Some(Estimate::exactly(5.0));
