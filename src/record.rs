@@ -204,9 +204,16 @@ impl Estimate {
     /// Converts nanoseconds a batch of `jobs` to jobs a second.
     #[must_use]
     pub fn per_second(self, jobs: usize) -> Self {
-        let rate = |ns: f64| jobs as f64 * 1e9 / ns;
+        let rate = |ns: f64| inverse(ns, jobs);
         Estimate { value: rate(self.value), lower: rate(self.upper), upper: rate(self.lower) }
     }
+}
+
+/// Converts nanoseconds that `jobs` take to jobs a second, or jobs a second to the nanoseconds that `jobs` take. Returns
+/// NaN unless both are finite and positive.
+pub(crate) fn inverse(figure: f64, jobs: usize) -> f64 {
+    let found = jobs as f64 * 1e9 / figure;
+    if figure.is_finite() && found.is_finite() && found > 0.0 { found } else { f64::NAN }
 }
 
 /// A cell that has ended.

@@ -1,7 +1,7 @@
 //! Tests of ranks.
 
 use super::*;
-use crate::record::{Knee, LoadFigures};
+use crate::record::{Knee, LoadFigures, Metric};
 use paceline_core::histogram::Histogram;
 
 #[test]
@@ -30,6 +30,16 @@ fn equal_percentiles_are_off_by_as_much_as_a_histogram_rounds() {
         |trials: &[f64]| Estimate::of_percentiles(trials).map(|of| [of.lower, of.value, of.upper]);
     assert_eq!(of(&[2e6; 3]), Some([1.998e6, 2e6, 2.002e6]));
     assert_eq!((of(&[2e6; 2]), of(&[])), (Some([2e6; 3]), None));
+}
+
+#[test]
+fn a_rate_is_the_inverse_of_a_time_and_what_is_not_finite_has_none() {
+    let rate = Estimate { value: 2e6, lower: 0.0, upper: f64::INFINITY }.per_second(3);
+    assert_eq!((rate.value, rate.interval()), (1_500.0, None));
+    assert!(rate.lower.is_nan() && rate.upper.is_nan(), "{rate:?}");
+    let jobs_per_second = Some(Estimate { value: 500.0, lower: 400.0, upper: 625.0 });
+    let time = Metric::Throughput.of(&Cell { jobs_per_second, ..cell("a", vec![]) });
+    assert_eq!(time, Some(Estimate { value: 2e6, lower: 1.6e6, upper: 2.5e6 }));
 }
 
 #[test]
