@@ -287,7 +287,8 @@ pub struct Cell {
 pub struct Resources {
     /// Resident memory of a fresh process with its model started, before the first batch; the median over processes.
     pub rss_bytes: Option<u64>,
-    /// Peak resident memory that the first batch added, with the checksums. Bytes per job are its slope over scales.
+    /// Peak resident memory that the first batch added, with the checksums; the median over processes. Bytes per job
+    /// are its slope over scales.
     pub rss_bytes_added: Option<u64>,
     /// Peak resident memory in the first batch of a trial.
     pub rss_bytes_max: Option<Estimate>,

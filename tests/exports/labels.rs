@@ -64,6 +64,18 @@ fn the_time_of_a_batch_is_not_called_that_of_a_trial_nor_a_share_of_errors_their
 }
 
 #[test]
+fn no_two_families_of_openmetrics_have_the_same_description() {
+    for text in [Export::OpenMetrics.render(&RUNS[0]), Export::OpenMetrics.render(&GATES[0])] {
+        let help = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '));
+        let mut said: Vec<&str> = help.map(|(_, said)| said).collect();
+        let families = said.len();
+        said.sort_unstable();
+        said.dedup();
+        assert!(families > 5 && said.len() == families, "{text}");
+    }
+}
+
+#[test]
 fn a_metric_is_the_same_figure_in_comparisons_histories_and_exports() {
     let record = &RUNS[0];
     let history = series(slice::from_ref(record), &[]);

@@ -130,6 +130,10 @@ fn openmetrics_is_what_the_standard_says_and_holds_the_figures_in_seconds() {
 fn a_family_without_a_figure_is_left_out_of_openmetrics() {
     let families = read(&Export::OpenMetrics.render(&RUNS[3])).unwrap();
     assert_eq!(families.keys().collect::<Vec<_>>(), ["paceline_run_cell_state"]);
+    // A single trial has no interval, whose ends would be the figure.
+    let single = read(&Export::OpenMetrics.render(&RUNS[4])).unwrap();
+    assert!(!single.contains_key("paceline_run_throughput_lower_jobs_per_second"));
+    assert!(single.contains_key("paceline_run_throughput_jobs_per_second"));
     let families = read(&Export::OpenMetrics.render(&RUNS[5])).unwrap();
     assert!(!families.contains_key("paceline_run_throughput_lower_jobs_per_second"));
     assert!(families.contains_key("paceline_run_throughput_jobs_per_second"));
