@@ -253,7 +253,7 @@ pub struct Cell {
     pub attest: Option<Attestation>,
     /// CPU time of the model's process per job, over all threads, with the check of checksums.
     pub cpu_ns_per_job: Option<f64>,
-    /// CPU time of the echo server per job.
+    /// CPU time of the suite's server per job.
     pub server_cpu_ns_per_job: Option<f64>,
     /// The share of the batches' time in which the busiest thread of the suite's server was on a CPU, in the process
     /// where it was greatest; `None` if no job connects. See [`Cell::is_server_bound`].

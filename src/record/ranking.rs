@@ -160,7 +160,7 @@ pub enum RankedBy {
 pub struct PerTrial {
     /// Jobs a second.
     pub jobs_per_second: Vec<f64>,
-    /// The median latency of a server under load.
+    /// The median latency.
     pub latency_ns_p50: Vec<f64>,
     /// The 99th percentile of latency, if each trial has 1 000 latencies.
     pub latency_ns_p99: Vec<f64>,
