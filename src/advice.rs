@@ -104,7 +104,7 @@ pub struct AtScale {
     pub keeping_up: Vec<Series>,
     /// One model for both throughput and p99, or one for each if none keeps up in both.
     pub recommended: Vec<Recommended>,
-    /// The models without a single representative figure: their trials fall into two modes.
+    /// The models without a single representative figure: their times fall into two modes.
     pub bimodal: Vec<Bimodal>,
     /// Timer overshoot of each model, if its jobs sleep.
     pub timers: Vec<Timer>,
@@ -173,7 +173,7 @@ pub struct Recommended {
     /// How far it is behind the best model that may be recommended, in each measure in which it is not the best itself;
     /// and how far it is significantly behind a discontinued one.
     pub gaps: Vec<Gap>,
-    /// Whether its trials fall into two modes, so that no single figure represents it.
+    /// Whether its times fall into two modes, so that no single figure represents it.
     pub bimodal: bool,
     /// A caveat about the model.
     pub caveat: Option<String>,
@@ -192,7 +192,7 @@ pub struct Gap {
     pub at_most: Option<f64>,
 }
 
-/// A cell whose trials fall into two modes.
+/// A cell whose times fall into two modes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bimodal {
     /// The model.

@@ -204,9 +204,16 @@ impl Estimate {
     /// Converts nanoseconds a batch of `jobs` to jobs a second.
     #[must_use]
     pub fn per_second(self, jobs: usize) -> Self {
-        let rate = |ns: f64| jobs as f64 * 1e9 / ns;
+        let rate = |ns: f64| inverse(ns, jobs);
         Estimate { value: rate(self.value), lower: rate(self.upper), upper: rate(self.lower) }
     }
+}
+
+/// Converts nanoseconds that `jobs` take to jobs a second, or jobs a second to the nanoseconds that `jobs` take. Returns
+/// NaN unless both are finite and positive.
+pub(crate) fn inverse(figure: f64, jobs: usize) -> f64 {
+    let found = jobs as f64 * 1e9 / figure;
+    if figure.is_finite() && found.is_finite() && found > 0.0 { found } else { f64::NAN }
 }
 
 /// A cell that has ended.
@@ -246,7 +253,7 @@ pub struct Cell {
     pub attest: Option<Attestation>,
     /// CPU time of the model's process per job, over all threads, with the check of checksums.
     pub cpu_ns_per_job: Option<f64>,
-    /// CPU time of the echo server per job.
+    /// CPU time of the suite's server per job.
     pub server_cpu_ns_per_job: Option<f64>,
     /// The share of the batches' time in which the busiest thread of the suite's server was on a CPU, in the process
     /// where it was greatest; `None` if no job connects. See [`Cell::is_server_bound`].
@@ -280,7 +287,8 @@ pub struct Cell {
 pub struct Resources {
     /// Resident memory of a fresh process with its model started, before the first batch; the median over processes.
     pub rss_bytes: Option<u64>,
-    /// Peak resident memory that the first batch added, with the checksums. Bytes per job are its slope over scales.
+    /// Peak resident memory that the first batch added, with the checksums; the median over processes. Bytes per job
+    /// are its slope over scales.
     pub rss_bytes_added: Option<u64>,
     /// Peak resident memory in the first batch of a trial.
     pub rss_bytes_max: Option<Estimate>,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    record::{Cell, Estimate, Metric, logarithms},
+    record::{Cell, Estimate, Metric, inverse, logarithms},
     stats::{Trimmed, difference, over_nodes},
 };
 
@@ -57,7 +57,7 @@ pub(super) fn shifts(base: &Cell, head: &Cell) -> Vec<Shift> {
 /// Returns the change of the time of a job, or of a rate, over processes, or over nodes if there are three and more, if
 /// each side has enough.
 fn of_processes(metric: Metric, base: &Cell, head: &Cell) -> Option<Shift> {
-    let figure = |rate: &f64| if metric.is_rate() { *rate } else { 1e9 / rate };
+    let figure = |rate: &f64| if metric.is_rate() { *rate } else { inverse(*rate, 1) };
     let figures = |cell: &Cell| cell.rates().iter().map(figure).collect::<Vec<f64>>();
     let [base_logs, head_logs] =
         [base, head].map(|cell| over_nodes(&logarithms(&figures(cell)), &cell.nodes));

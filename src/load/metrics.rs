@@ -11,7 +11,7 @@ pub struct Metric {
     pub unit: MetricUnit,
     /// Name of its column in CSV.
     pub column: &'static str,
-    /// Name in exports that hold only figures; `None` for settings, counts and shares, which are no figures to compare.
+    /// Name in exports that hold only figures; `None` for settings and counts, which are no figures to compare.
     pub figure: Option<&'static str>,
     of: fn(&Cell, &LoadFigures) -> Option<f64>,
 }

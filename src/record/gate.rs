@@ -57,9 +57,8 @@ impl Metric {
             // The time between two requests is not the time of one.
             Metric::Throughput => {
                 let rate = cell.jobs_per_second.filter(|_| cell.load.is_none())?;
-                let ns = |rate: f64| if rate.is_finite() { 1e9 / rate } else { f64::NAN };
-                let (lower, upper) = (ns(rate.upper), ns(rate.lower));
-                Some(Estimate { value: ns(rate.value), lower, upper })
+                // The conversion is the same in both directions.
+                Some(rate.per_second(1))
             }
             Metric::Requests => cell.requests_per_second(),
             // The latency at a knee is that of another rate in each run.
@@ -123,6 +122,13 @@ impl Metric {
             Metric::Allocations => "allocations_per_call",
             Metric::Requests => "requests_per_second",
         }
+    }
+
+    /// Returns that name without its unit, for ratios, and where a column or a family has the unit.
+    pub fn quantity(self) -> &'static str {
+        let figure = self.figure();
+        let without = ["_ns", "_bytes"].into_iter().find_map(|unit| figure.strip_suffix(unit));
+        without.unwrap_or(figure)
     }
 }
 

@@ -212,9 +212,17 @@ pub fn mostly_late(
     let late = late.map(by_column).unwrap_or_default();
     let is_late = |(name, latency): &&(&'static str, Option<u64>)| {
         let late = late.iter().find(|(of, _)| of == name).and_then(|(_, late)| *late);
-        late.zip(*latency).is_some_and(|(late, latency)| late > latency / 2)
+        let (Some(late), Some(latency)) = (late, *latency) else { return false };
+        is_over_half(&[late as f64], &[latency as f64])
     };
     latencies.iter().filter(is_late).map(|(name, _)| *name).collect()
+}
+
+/// Returns whether over half of `latency` is `late`, in the mean over trials: one figure of each, in nanoseconds.
+pub(super) fn is_over_half(late: &[f64], latency: &[f64]) -> bool {
+    // Of a latency of 0, lateness of 0 is no part.
+    let share = |(late, latency): (&f64, &f64)| (late / latency.max(1.0)).min(1.0);
+    late.iter().zip(latency).map(share).sum::<f64>() / late.len() as f64 > 0.5
 }
 
 /// The meaning of the mark of a rate that is only the least that a server keeps.

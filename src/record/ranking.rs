@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cell, Estimate, Knee, Loop, State,
-    load::{by_column, mostly_late},
+    load::{by_column, is_over_half, mostly_late},
 };
 use crate::stats::{FEWEST_TRIALS, RESOLUTION, best, over_nodes, slope};
 use paceline_core::perform::Placement;
@@ -46,26 +46,22 @@ impl Cell {
         let late = self.load.as_ref().and_then(|load| load.schedule_error.as_ref());
         let all = self.latency.as_ref().map(by_column).unwrap_or_default();
         let of_all = mostly_late(late, &all);
-        let is_late = |name: &&'static str| match self.late_share(name) {
-            Some(share) => share > 0.5,
-            None => of_all.contains(name),
-        };
+        let is_late =
+            |name: &&'static str| self.late_in_trials(name).unwrap_or(of_all.contains(name));
         all.into_iter().map(|(name, _)| name).filter(is_late).collect()
     }
 
-    /// Returns the share of the generator's lateness in a percentile that is the mean of the trials', as the mean over
-    /// trials; `None` for other columns, and if trials have no lateness.
-    fn late_share(&self, name: &str) -> Option<f64> {
+    /// Returns whether over half of a percentile that is the mean of the trials' is the generator's lateness; `None` for
+    /// other columns, and if trials have no lateness.
+    fn late_in_trials(&self, name: &str) -> Option<bool> {
         let of = &self.per_trial;
         let (late, latency) = match name {
             "p50" => (&of.schedule_error_ns_p50, &of.latency_ns_p50),
             "p99" => (&of.schedule_error_ns_p99, &of.latency_ns_p99),
             _ => return None,
         };
-        let share = |(late, latency): (&f64, &f64)| (late / latency).min(1.0);
-        let sum: f64 = late.iter().zip(latency).map(share).sum();
         let is_known = !late.is_empty() && late.len() == latency.len();
-        is_known.then_some(sum / late.len() as f64)
+        is_known.then(|| is_over_half(late, latency))
     }
 
     /// Returns its latency in the column `name`, unless over half of it is the lateness of the generator.
@@ -164,7 +160,7 @@ pub enum RankedBy {
 pub struct PerTrial {
     /// Jobs a second.
     pub jobs_per_second: Vec<f64>,
-    /// The median latency of a server under load.
+    /// The median latency.
     pub latency_ns_p50: Vec<f64>,
     /// The 99th percentile of latency, if each trial has 1 000 latencies.
     pub latency_ns_p99: Vec<f64>,

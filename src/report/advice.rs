@@ -81,7 +81,7 @@ fn lines(scale: &AtScale, names: &Names) -> Vec<(&'static str, String)> {
         let name = names.name(&bimodal.series);
         lines.push((
             "two modes",
-            format!("{name}: a batch takes {modes}; no single figure stands for it"),
+            format!("{name}: a batch takes {modes}; no single figure represents it"),
         ));
     }
     let mut without: Vec<String> = Vec::new();

@@ -108,14 +108,10 @@ pub fn history_csv(all: &[Series]) -> String {
 fn column(series: &Series) -> String {
     let Series { cell, metric, instrument, fingerprint, .. } = series;
     let pinned = if series.pinned { " pinned" } else { "" };
-    let figure = metric.figure();
     let (figure, anchor) = match &series.anchor {
         // A ratio has no unit.
-        Some(base) => {
-            let without = ["_ns", "_bytes"].into_iter().find_map(|unit| figure.strip_suffix(unit));
-            (format!("{}_ratio", without.unwrap_or(figure)), format!(" to {base}"))
-        }
-        None => (figure.to_owned(), String::new()),
+        Some(base) => (format!("{}_ratio", metric.quantity()), format!(" to {base}")),
+        None => (metric.figure().to_owned(), String::new()),
     };
     plain(&format!("{cell} {figure} {instrument}{pinned} {fingerprint}{anchor}"))
 }

@@ -133,7 +133,8 @@ fn a_count_is_exact_and_in_no_unit_of_time() {
     cell.base = Some(123_456.0);
     cell.counts = Some(Counts { calls: 10, base: vec![1_234_560; 3], head: vec![1_100_000; 3] });
     let csv = rows(&Export::Csv.render(&gate));
-    for (figure, wanted) in [("metric", "instructions"), ("base_count", "123456"), ("base_ns", "")]
+    for (figure, wanted) in
+        [("metric", "instructions_per_call"), ("base_count", "123456"), ("base_ns", "")]
     {
         assert_eq!(field(&csv, "counted", figure), wanted, "{figure}");
     }

@@ -48,11 +48,31 @@ fn what_a_first_batch_adds_and_its_slope_over_scales_have_two_names() {
 }
 
 #[test]
+fn exports_of_a_gate_do_not_call_the_time_per_job_a_throughput() {
+    for export in [Export::Csv, Export::OpenMetrics] {
+        let text = export.render(&GATES[0]);
+        assert!(text.contains("time_per_job") && !text.contains("throughput"), "{export}: {text}");
+    }
+}
+
+#[test]
 fn the_time_of_a_batch_is_not_called_that_of_a_trial_nor_a_share_of_errors_their_number() {
     let metrics = Export::OpenMetrics.render(&RUNS[0]);
     assert!(metrics.contains("paceline_run_batch_seconds{"), "{metrics}");
     assert!(!metrics.contains("trial_seconds"), "{metrics}");
     assert!(metrics.contains("# HELP paceline_run_errors_ratio share of "), "{metrics}");
+}
+
+#[test]
+fn no_two_families_of_openmetrics_have_the_same_description() {
+    for text in [Export::OpenMetrics.render(&RUNS[0]), Export::OpenMetrics.render(&GATES[0])] {
+        let help = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '));
+        let mut said: Vec<&str> = help.map(|(_, said)| said).collect();
+        let families = said.len();
+        said.sort_unstable();
+        said.dedup();
+        assert!(families > 5 && said.len() == families, "{text}");
+    }
 }
 
 #[test]

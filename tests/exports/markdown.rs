@@ -102,7 +102,7 @@ fn the_summary_is_first_and_each_workload_is_folded_with_its_reasons() {
             "<details><summary>sleep: 42 cells: ",
             "| jobs per second at | sequential | threads | pool | rayon | tokio | smol |",
             "| 1 000 000 | skipped | refused | skipped | skipped | 2.0",
-            "Bimodal, so no single figure stands for it",
+            "Bimodal, so no single figure represents it",
             "Without a figure:",
             "* refused threads at 100 000, 1 000 000: needs 100256 threads",
             "* invalid rayon at 10 000: job 17 returned",

@@ -110,9 +110,9 @@ fn openmetrics_is_what_the_standard_says_and_holds_the_figures_in_seconds() {
         (&run, "run_cpu_per_job_seconds", &at, cell.cpu_ns_per_job.unwrap() / 1e9),
         (&run, "run_cell_state", &refused, 1.0),
         (&gate, "gate_time_per_job_seconds", &[echo, ("side", "base")], 2e-6),
-        (&gate, "gate_change_ratio", &[echo, ("metric", "p50")], 0.001),
-        (&gate, "gate_cell_verdict", &[echo, ("metric", "throughput"), state], 1.0),
-        (&gate, "gate_cell_verdict", &[echo, ("metric", "p50"), state], 0.0),
+        (&gate, "gate_change_ratio", &[echo, ("metric", "latency_p50")], 0.001),
+        (&gate, "gate_cell_verdict", &[echo, ("metric", "time_per_job"), state], 1.0),
+        (&gate, "gate_cell_verdict", &[echo, ("metric", "latency_p50"), state], 0.0),
         (&gate, "gate_verdict", &[("paceline_gate_verdict", "regressed")], 1.0),
         (&gate, "gate_verdict", &[("paceline_gate_verdict", "nothing")], 0.0),
     ] {
@@ -130,6 +130,10 @@ fn openmetrics_is_what_the_standard_says_and_holds_the_figures_in_seconds() {
 fn a_family_without_a_figure_is_left_out_of_openmetrics() {
     let families = read(&Export::OpenMetrics.render(&RUNS[3])).unwrap();
     assert_eq!(families.keys().collect::<Vec<_>>(), ["paceline_run_cell_state"]);
+    // A single trial has no interval, whose ends would be the figure.
+    let single = read(&Export::OpenMetrics.render(&RUNS[4])).unwrap();
+    assert!(!single.contains_key("paceline_run_throughput_lower_jobs_per_second"));
+    assert!(single.contains_key("paceline_run_throughput_jobs_per_second"));
     let families = read(&Export::OpenMetrics.render(&RUNS[5])).unwrap();
     assert!(!families.contains_key("paceline_run_throughput_lower_jobs_per_second"));
     assert!(families.contains_key("paceline_run_throughput_jobs_per_second"));

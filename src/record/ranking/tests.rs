@@ -1,7 +1,7 @@
 //! Tests of ranks.
 
 use super::*;
-use crate::record::{Knee, LoadFigures};
+use crate::record::{Knee, LoadFigures, Metric};
 use paceline_core::histogram::Histogram;
 
 #[test]
@@ -30,6 +30,16 @@ fn equal_percentiles_are_off_by_as_much_as_a_histogram_rounds() {
         |trials: &[f64]| Estimate::of_percentiles(trials).map(|of| [of.lower, of.value, of.upper]);
     assert_eq!(of(&[2e6; 3]), Some([1.998e6, 2e6, 2.002e6]));
     assert_eq!((of(&[2e6; 2]), of(&[])), (Some([2e6; 3]), None));
+}
+
+#[test]
+fn a_rate_is_the_inverse_of_a_time_and_what_is_not_finite_has_none() {
+    let rate = Estimate { value: 2e6, lower: 0.0, upper: f64::INFINITY }.per_second(3);
+    assert_eq!((rate.value, rate.interval()), (1_500.0, None));
+    assert!(rate.lower.is_nan() && rate.upper.is_nan(), "{rate:?}");
+    let jobs_per_second = Some(Estimate { value: 500.0, lower: 400.0, upper: 625.0 });
+    let time = Metric::Throughput.of(&Cell { jobs_per_second, ..cell("a", vec![]) });
+    assert_eq!(time, Some(Estimate { value: 2e6, lower: 1.6e6, upper: 2.5e6 }));
 }
 
 #[test]
@@ -122,6 +132,33 @@ fn a_mean_over_trials_is_the_generators_by_its_trials_and_not_by_all_latencies_t
     // Older records have no lateness of a trial.
     let older = Cell { per_trial: PerTrial::default(), ..of([8e5; 5]) };
     assert_eq!(older.own_latency("p99"), latency_ns_p99);
+}
+
+#[test]
+fn what_is_over_half_of_a_latency_is_one_rule_for_a_trial_and_for_all_latencies_together() {
+    for (late, latency, is_late) in
+        [(0, 0, false), (1, 0, true), (1, 2, false), (1, 3, false), (2, 3, true), (9, 3, true)]
+    {
+        let times = |ns: u64| {
+            let mut times = Histogram::default();
+            (0..1_000).for_each(|_| times.record(1_000 * ns));
+            times.distribution()
+        };
+        let load = LoadFigures {
+            schedule_error: times(late),
+            ..LoadFigures::new(Loop::Open, None, None, 4)
+        };
+        let all = Cell { latency: times(latency), load: Some(load), ..cell("a", vec![]) };
+        let per_trial = PerTrial {
+            latency_ns_p50: vec![1e3 * latency as f64],
+            schedule_error_ns_p50: vec![1e3 * late as f64],
+            ..PerTrial::default()
+        };
+        for of in [all.clone(), Cell { per_trial, ..all }] {
+            let found = of.latencies_of_the_generator().contains(&"p50");
+            assert_eq!(found, is_late, "{late} of {latency}");
+        }
+    }
 }
 
 #[test]

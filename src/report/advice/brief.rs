@@ -4,7 +4,7 @@
 use super::{
     phrases::{Names, everywhere},
     title,
-    trust::timers_apart,
+    trust::{timers_apart, two_modes},
 };
 use crate::{
     advice::{Advice, AtScale, Measure, Recommended, Series, Standing},
@@ -34,7 +34,7 @@ type Say = fn(&Class<'_>) -> Option<String>;
 const SENTENCES: [Say; 3] = [take, for_all_scales, otherwise];
 /// The caveats, of which the first that applies to any placement is the last sentence. A recommended model whose figure
 /// represents nothing matters more than a difference that is partly one of timers.
-const CAVEATS: [Say; 2] = [two_modes, timers];
+const CAVEATS: [Say; 2] = [bimodal, timers];
 
 /// Returns up to four sentences on a workload: which model to use from which scale; one for all scales; what tail
 /// latency or memory suggests instead; and the most important caveat. A sentence covers all placements that it applies
@@ -153,16 +153,13 @@ fn otherwise(class: &Class<'_>) -> Option<String> {
     })
 }
 
-/// Returns the recommended models whose trials fall into two modes.
-fn two_modes(class: &Class<'_>) -> Option<String> {
-    let of_scale = |at: &&AtScale| -> Vec<String> {
-        let of = at.recommended.iter().filter(|one| one.bimodal);
-        of.map(|one| format!("{} at {}", class.names.name(&one.series), count(at.scale))).collect()
-    };
-    let of: Vec<String> = class.ranked.iter().flat_map(of_scale).collect();
-    (!of.is_empty()).then(|| {
-        format!("no single figure represents {}, whose times fall into two modes", of.join(", "))
-    })
+/// Returns the recommended models whose times fall into two modes.
+fn bimodal(class: &Class<'_>) -> Option<String> {
+    let of = class.ranked.iter().flat_map(|at| {
+        let bimodal = at.recommended.iter().filter(|one| one.bimodal);
+        bimodal.map(move |one| (&one.series, at.scale))
+    });
+    two_modes(of, &class.names)
 }
 
 fn timers(class: &Class<'_>) -> Option<String> {

@@ -190,7 +190,7 @@ fn known_faults_two_modes_and_discontinued_leaders_are_said() {
         "take may",
         "in throughput 50 % behind async-std, which is discontinued and never recommended",
         "async-std is among the best somewhere, but it is discontinued",
-        "In two modes, so that no single figure stands for them: may at 5.",
+        "No single figure represents may at 5, whose times fall into two modes.",
         "may: a batch takes 5.00 µs (50 %) or 80.0 µs (50 %)",
         "but its batches fall into two modes",
         "Beware of may: its stacks are small",

@@ -2,8 +2,8 @@
 
 use super::phrases::{Names, at, percent};
 use crate::{
-    advice::{APART, Advice, AtScale, Figure, MARGIN, Standing, Timer, is_discontinued},
-    output::{count, long_ns},
+    advice::{APART, Advice, AtScale, Figure, MARGIN, Series, Standing, Timer, is_discontinued},
+    output::{capital, count, long_ns},
     record::State,
     report::table::in_order,
 };
@@ -13,7 +13,7 @@ const BUSY: f64 = 0.1;
 
 /// Returns what to know before following the advice, one sentence each.
 pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<String> {
-    let mut sentences: Vec<String> = [discontinued(ranked, names), two_modes(advice, names)]
+    let mut sentences: Vec<String> = [discontinued(ranked, names), bimodal(advice, names)]
         .into_iter()
         .chain([timers(ranked, names)])
         .flatten()
@@ -67,14 +67,21 @@ fn discontinued(ranked: &[&AtScale], names: &Names) -> Option<String> {
     ))
 }
 
-fn two_modes(advice: &Advice, names: &Names) -> Option<String> {
-    let of_scale = |scale: &AtScale| -> Vec<String> {
-        let name = |series| format!("{} at {}", names.name(series), count(scale.scale));
-        scale.bimodal.iter().map(|one| name(&one.series)).collect()
-    };
-    let of: Vec<String> = advice.scales.iter().flat_map(of_scale).collect();
+fn bimodal(advice: &Advice, names: &Names) -> Option<String> {
+    let scales = advice.scales.iter();
+    let of = scales.flat_map(|at| at.bimodal.iter().map(move |one| (&one.series, at.scale)));
+    Some(format!("{}.", capital(&two_modes(of, names)?)))
+}
+
+/// Returns "no single figure represents tokio at 1 000, whose times fall into two modes"; `None` if there are no models.
+pub(super) fn two_modes<'a>(
+    of: impl Iterator<Item = (&'a Series, usize)>,
+    names: &Names,
+) -> Option<String> {
+    let name = |(of, scale): (&Series, usize)| format!("{} at {}", names.name(of), count(scale));
+    let of: Vec<String> = of.map(name).collect();
     (!of.is_empty()).then(|| {
-        format!("In two modes, so that no single figure stands for them: {}.", of.join(", "))
+        format!("no single figure represents {}, whose times fall into two modes", of.join(", "))
     })
 }
 

@@ -7,11 +7,11 @@ use super::{
         gate::{crashes, detectable, figure, interval_of, needed, overall, share, verdict, why},
         table::word,
     },
-    rows::{Family, Figure, OneOf, Row, Sample, Sheet, Test, TestResult, finite, inverse},
+    rows::{Family, Figure, OneOf, Row, Sample, Sheet, Test, TestResult, finite},
 };
 use crate::{
     output::cut,
-    record::{Change, Gate, GateCell, Metric, Overall, Presence, Sameness, State, Verdict},
+    record::{Change, Gate, GateCell, Metric, Overall, Presence, Sameness, State, Verdict, inverse},
 };
 
 /// The longest name and reason, in characters.
@@ -98,7 +98,7 @@ fn figures(cell: &GateCell) -> Vec<Figure> {
         metric if metric.is_count() => metric.name(),
         _ => "ns",
     };
-    let rate = inverse(cell.head).filter(|_| cell.metric == Metric::Throughput);
+    let rate = rate(cell, cell.head);
     let range = change.as_ref().map(|(_, range)| range.clone());
     let cost = of(cell.metric.figure(), unit, cell.head, range);
     // The interval belongs to the change in time, so the rate has none.
@@ -106,7 +106,7 @@ fn figures(cell: &GateCell) -> Vec<Figure> {
 }
 
 fn metric(cell: &GateCell) -> String {
-    format!("metric=\"{}\"", cell.metric.name())
+    format!("metric=\"{}\"", cell.metric.quantity())
 }
 
 fn samples(cell: &GateCell) -> Vec<Sample> {
@@ -134,7 +134,7 @@ fn samples(cell: &GateCell) -> Vec<Sample> {
         (family, side("base"), cell.base.map(|value| value / scale)),
         (family, side("head"), cell.head.map(|value| value / scale)),
         (
-            ("change_ratio", "ratio", "how much more the head takes than the base"),
+            ("change_ratio", "ratio", "how much more the head takes than the base: 0.05 is 5 %"),
             metric.clone(),
             change(|change| change.share),
         ),
@@ -175,7 +175,7 @@ type Text = fn(&GateCell) -> String;
 /// The columns of the CSV. A figure is in the column of its unit; the others are empty.
 const COLUMNS: [(&str, Text); 33] = [
     ("cell", |c| cut(&c.cell, usize::MAX)),
-    ("metric", |c| c.metric.name().into()),
+    ("metric", |c| c.metric.quantity().into()),
     ("presence", |c| {
         match c.presence {
             Presence::Both => "both",
@@ -188,8 +188,8 @@ const COLUMNS: [(&str, Text); 33] = [
     ("verdict", |c| c.verdict.map_or("", verdict).into()),
     ("base_ns", |c| number(c.base.filter(|_| is_time(c)))),
     ("head_ns", |c| number(c.head.filter(|_| is_time(c)))),
-    ("base_jobs_per_second", |c| rate(c, c.base)),
-    ("head_jobs_per_second", |c| rate(c, c.head)),
+    ("base_jobs_per_second", |c| number(rate(c, c.base))),
+    ("head_jobs_per_second", |c| number(rate(c, c.head))),
     ("base_bytes", |c| number(c.base.filter(|_| c.metric == Metric::Memory))),
     ("head_bytes", |c| number(c.head.filter(|_| c.metric == Metric::Memory))),
     ("base_count", |c| number(c.base.filter(|_| c.metric.is_count()))),
@@ -225,8 +225,9 @@ fn number(value: Option<f64>) -> String {
     finite(value).map_or_else(String::new, |value| value.to_string())
 }
 
-fn rate(cell: &GateCell, ns: Option<f64>) -> String {
-    number(inverse(ns).filter(|_| cell.metric == Metric::Throughput))
+/// Converts a time per job to jobs a second; `None` for figures of other metrics.
+fn rate(cell: &GateCell, ns: Option<f64>) -> Option<f64> {
+    ns.filter(|_| cell.metric == Metric::Throughput).map(|ns| inverse(ns, 1))
 }
 
 fn null_arm(gate: &Gate) -> Test {

@@ -130,11 +130,6 @@ pub(super) fn finite(value: Option<f64>) -> Option<f64> {
     value.filter(|value| value.is_finite())
 }
 
-/// Converts nanoseconds per job to jobs a second, and back.
-pub(super) fn inverse(ns: Option<f64>) -> Option<f64> {
-    finite(ns).filter(|ns| *ns > 0.0).and_then(|ns| finite(Some(1e9 / ns)))
-}
-
 /// Escapes a text as the value of a label, without its quotes.
 pub(super) fn label(value: &str) -> String {
     cut(value, 1024).replace('\\', "\\\\").replace('"', "\\\"")

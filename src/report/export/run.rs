@@ -156,23 +156,23 @@ const RATE: &str = "jobs_per_second";
 const S: &str = "seconds";
 const RATIO: &str = "ratio";
 const FAMILIES: [(Family, FamilyValue); 23] = [
-    (("throughput_jobs_per_second", RATE, "jobs a second, or an end of it"), |c| {
+    (("throughput_jobs_per_second", RATE, "jobs a second, mean of the trials"), |c| {
         Some(c.jobs_per_second?.value)
     }),
-    (("throughput_lower_jobs_per_second", RATE, "jobs a second, or an end of it"), |c| {
-        Some(c.jobs_per_second?.lower)
+    (("throughput_lower_jobs_per_second", RATE, "the lower end of its 95 % interval"), |c| {
+        Some(c.jobs_per_second?.interval()?.0)
     }),
-    (("throughput_upper_jobs_per_second", RATE, "jobs a second, or an end of it"), |c| {
-        Some(c.jobs_per_second?.upper)
+    (("throughput_upper_jobs_per_second", RATE, "the upper end of its 95 % interval"), |c| {
+        Some(c.jobs_per_second?.interval()?.1)
     }),
     (("bound_ratio", RATIO, "jobs a second as a share of their bound"), Cell::share_of_bound),
-    (("latency_p50_seconds", S, "median latency of a trial"), |c| {
+    (("latency_p50_seconds", S, "median latency, mean of the trials"), |c| {
         Some(c.own_latency("p50")?.value / 1e9)
     }),
     (("latency_p90_seconds", S, "90th percentile of all latencies"), |c| {
         own_seconds(c, "p90", c.latency.as_ref()?.p90())
     }),
-    (("latency_p99_seconds", S, "99th percentile of a trial's latency"), |c| {
+    (("latency_p99_seconds", S, "99th percentile of latency, mean of the trials"), |c| {
         Some(c.own_latency("p99")?.value / 1e9)
     }),
     (("latency_p999_seconds", S, "99.9th percentile of all latencies"), |c| {
@@ -181,7 +181,7 @@ const FAMILIES: [(Family, FamilyValue); 23] = [
     (("latency_max_seconds", S, "the longest latency"), |c| {
         own_seconds(c, "max", Some(c.latency.as_ref()?.ns_max))
     }),
-    (("service_time_p99_seconds", S, "99th percentile of service time"), |c| {
+    (("service_time_p99_seconds", S, "99th percentile of all service times"), |c| {
         seconds(c.service_time.as_ref()?.p99())
     }),
     (("schedule_error_p99_seconds", S, "how late the load generator started requests, p99"), |c| {
@@ -212,11 +212,13 @@ const FAMILIES: [(Family, FamilyValue); 23] = [
         seconds(c.load.as_ref()?.hosts.as_ref()?.clock_uncertainty_ns)
     }),
     (("cpu_per_job_seconds", S, "CPU time of a job"), |c| Some(c.cpu_ns_per_job? / 1e9)),
-    (("batch_seconds", S, "wall time of a batch"), |c| Some(c.batch_ns?.value / 1e9)),
-    (("memory_added_bytes", "bytes", "what the first batch added"), |c| {
+    (("batch_seconds", S, "wall time of a batch, mean of the trials' medians"), |c| {
+        Some(c.batch_ns?.value / 1e9)
+    }),
+    (("memory_added_bytes", "bytes", "what the first batch added, median of the trials"), |c| {
         Some(c.resources?.rss_bytes_added? as f64)
     }),
-    (("memory_max_bytes", "bytes", "most that was resident"), |c| {
+    (("memory_max_bytes", "bytes", "peak resident memory, mean of the trials"), |c| {
         Some(c.resources?.rss_bytes_max?.value)
     }),
 ];

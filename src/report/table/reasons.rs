@@ -129,7 +129,7 @@ pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
     let outside = measured().any(|cell| cell.placement != Placement::Inside);
     let lines = [
         remark(
-            "bimodal, so no single figure stands for it",
+            "bimodal, so no single figure represents it",
             all(&|cell| Some(format!(": {}", both_modes(cell.modes.as_ref()?)))),
         ),
         remark(
