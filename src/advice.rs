@@ -16,6 +16,7 @@ use crate::{
     record::{Cell, Estimate, State, are_loads, bytes_per_job},
     stats::{Mode, over_nodes},
 };
+use paceline_core::perform::Placement;
 
 pub use choose::{Simplicity, caveat, is_discontinued, simplicity};
 
@@ -126,6 +127,8 @@ pub enum Unranked {
     TooFewTrials,
     /// Only one model has a figure that can be ranked, so there is nothing to compare.
     Alone,
+    /// All figures are of jobs offered from elsewhere than those that are ranked at the other scales.
+    OtherPlacement,
     /// Servers under load: at least one has errors, or was given its rate and has no p99 latency of its own.
     GivenRate,
     /// No model has a figure.
@@ -281,8 +284,9 @@ pub fn advise(cells: &[Cell]) -> Advice {
     let of_scale = |scale: usize| -> Vec<&Cell> {
         cells.iter().copied().filter(|cell| cell.scale == scale).collect()
     };
+    let class = rank::class_of_most(&cells);
     let scales: Vec<AtScale> =
-        numbers.into_iter().map(|scale| at_scale(scale, &of_scale(scale))).collect();
+        numbers.into_iter().map(|scale| at_scale(scale, &of_scale(scale), class)).collect();
     let mut crossings = part::crossings(&scales, Measure::Throughput);
     crossings.extend(part::crossings(&scales, Measure::P99));
     let (broke, bytes_per_job) = (part::broke(&cells), bytes(&cells));
@@ -299,13 +303,16 @@ pub fn advise(cells: &[Cell]) -> Advice {
     }
 }
 
-fn at_scale(scale: usize, cells: &[&Cell]) -> AtScale {
+fn at_scale(scale: usize, cells: &[&Cell], class: Placement) -> AtScale {
     let measured: Vec<&Cell> =
         cells.iter().copied().filter(|cell| cell.state == State::Ok).collect();
-    let (ranked, unranked) = match rank::ranked(&measured) {
+    let (ranked, unranked) = match rank::ranked(&measured, class) {
         Ok(ranked) => (ranked, None),
         Err(why) => (vec![], Some(why)),
     };
+    // Where nothing could be ranked in any class, the class is not why.
+    let compared =
+        matches!(unranked, None | Some(Unranked::Alone | Unranked::GivenRate)).then_some(class);
     let mut at = AtScale {
         scale,
         floor_ns: cells.iter().map(|cell| cell.floor_ns).max().unwrap_or(0),
@@ -322,7 +329,7 @@ fn at_scale(scale: usize, cells: &[&Cell]) -> AtScale {
             .iter()
             .filter_map(|cell| Some(Bimodal { series: Series::of(cell), modes: cell.modes? }))
             .collect(),
-        without: cells.iter().filter_map(|cell| rank::without(cell, &ranked)).collect(),
+        without: cells.iter().filter_map(|cell| rank::without(cell, compared)).collect(),
     };
     choose::choose(&mut at);
     at

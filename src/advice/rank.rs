@@ -50,9 +50,30 @@ impl Measure {
     }
 }
 
-/// Returns the ranked cells: those of at least three trials that the suite's server did not limit, and of the placement
-/// class that most cells have. Otherwise, why none is ranked.
-pub(super) fn ranked<'c>(measured: &[&'c Cell]) -> Result<Vec<&'c Cell>, Unranked> {
+/// Returns the placement class in which most of these cells can be ranked. Classes are not comparable, so it is one
+/// class for all scales: else the best of one would seem to overtake the best of the other.
+pub(super) fn class_of_most(cells: &[&Cell]) -> Placement {
+    let of = |class: Placement| cells.iter().filter(|cell| can_be_ranked(cell, class)).count();
+    if of(Placement::Inside) > of(Placement::Outside) {
+        Placement::Inside
+    } else {
+        Placement::Outside
+    }
+}
+
+fn can_be_ranked(cell: &Cell, class: Placement) -> bool {
+    cell.state == State::Ok
+        && cell.class() == class
+        && !cell.has_too_few_trials()
+        && !cell.is_server_bound()
+}
+
+/// Returns the ranked cells: those of `class` with at least three trials that the suite's server did not limit.
+/// Otherwise, why none is ranked.
+pub(super) fn ranked<'c>(
+    measured: &[&'c Cell],
+    class: Placement,
+) -> Result<Vec<&'c Cell>, Unranked> {
     if measured.is_empty() {
         return Err(Unranked::NoFigure);
     }
@@ -62,14 +83,13 @@ pub(super) fn ranked<'c>(measured: &[&'c Cell]) -> Result<Vec<&'c Cell>, Unranke
     if measured.iter().any(|cell| cell.is_shared_host()) {
         return Err(Unranked::SharedHost);
     }
-    let of = |class: Placement| -> Vec<&'c Cell> {
-        let of = measured.iter().copied().filter(|cell| !cell.has_too_few_trials());
-        of.filter(|cell| cell.class() == class && !cell.is_server_bound()).collect()
-    };
-    let (outside, inside) = (of(Placement::Outside), of(Placement::Inside));
-    let ranked = if inside.len() > outside.len() { inside } else { outside };
+    let ranked: Vec<&'c Cell> =
+        measured.iter().copied().filter(|cell| can_be_ranked(cell, class)).collect();
     match ranked.len() {
         0 if measured.iter().any(|cell| cell.is_server_bound()) => Err(Unranked::ServerBound),
+        0 if measured.iter().any(|cell| can_be_ranked(cell, cell.class())) => {
+            Err(Unranked::OtherPlacement)
+        }
         0 => Err(Unranked::TooFewTrials),
         1 => Err(Unranked::Alone),
         _ if lacks(&ranked, Measure::Throughput) && lacks(&ranked, Measure::P99) => {
@@ -130,8 +150,8 @@ pub(super) fn figures(measured: &[&Cell], by: Measure, ranked: &[&Cell]) -> Vec<
     figures
 }
 
-/// Returns why this cell is not ranked, if it is not.
-pub(super) fn without(cell: &Cell, ranked: &[&Cell]) -> Option<Without> {
+/// Returns why this cell is not ranked among those of `class`, if it is not.
+pub(super) fn without(cell: &Cell, class: Option<Placement>) -> Option<Without> {
     let reason = if cell.state != State::Ok {
         cell.reason.clone().unwrap_or_default()
     } else if cell.has_too_few_trials() {
@@ -139,12 +159,12 @@ pub(super) fn without(cell: &Cell, ranked: &[&Cell]) -> Option<Without> {
     } else if cell.is_server_bound() {
         "server-bound: a thread of the suite's server was busy for over 90 % of the time".into()
     } else {
-        let other = ranked.first().filter(|one| one.class() != cell.class())?;
-        let from = |placement| match placement {
+        let others = class.filter(|class| cell.class() != *class)?;
+        let from = match cell.placement {
             Placement::Dealt => "outside (dealt to the cores)".to_owned(),
             placement => placement.to_string(),
         };
-        format!("{APART} {}, and the others {}", from(cell.placement), from(other.placement))
+        format!("{APART} {from}, and the others {others}")
     };
     Some(Without { series: Series::of(cell), state: cell.state, reason })
 }

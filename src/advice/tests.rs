@@ -112,8 +112,27 @@ fn only_the_class_of_most_cells_is_ranked() {
     assert_eq!(recommended(at), ["pool"]);
     assert_eq!(
         at.without[0].reason,
-        "offered from inside, and the others outside (dealt to the cores)"
+        "offered from inside, and the others outside"
     );
+}
+
+#[test]
+fn no_model_overtakes_one_of_the_other_placement_class() {
+    let at = |model, scale, rate, placement| Cell { placement, ..cell(model, scale, rate, 1.0, 1.0) };
+    let (inside, outside) = (Placement::Inside, Placement::Outside);
+    let cells = [
+        // More models can be ranked inside at 1, and more outside at 10.
+        at("tokio", 1, 100.0, inside),
+        at("rayon", 1, 90.0, inside),
+        at("pool", 10, 300.0, outside),
+        at("threads", 10, 200.0, outside),
+        at("sequential", 10, 100.0, outside),
+        at("tokio", 10, 900.0, inside),
+    ];
+    let advice = advise(&cells);
+    assert!(advice.crossings.is_empty(), "{:?}", advice.crossings);
+    assert_eq!(advice.scales[0].unranked, Some(Unranked::OtherPlacement));
+    assert_eq!(recommended(&advice.scales[1]), ["pool"]);
 }
 
 #[test]

@@ -312,7 +312,7 @@ impl Charts {
             let cells: Vec<&Cell> =
                 record.cells.iter().filter(|cell| cell.workload == workload).collect();
             let summary = WorkloadSummary::of(workload, String::new(), &cells);
-            for figure in workload::figures(&cells, &summary.advice) {
+            for figure in workload::figures(&cells, &summary.classes) {
                 charts.extend(
                     figure
                         .picture

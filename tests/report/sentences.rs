@@ -1,7 +1,10 @@
 //! The sentences on each workload: at most four, and none that compares placements, whatever was measured.
 
+use std::path::Path;
+
 use paceline::{
     record::{Cell, Estimate, PerTrial, Resources, State},
+    report::Charts,
     stats::Mode,
 };
 use paceline_core::{histogram::Histogram, perform::Placement};
@@ -181,4 +184,16 @@ fn a_workload_of_a_recorded_run_has_at_most_four_sentences() {
         let sentences: usize = all.iter().map(checked).sum();
         assert!(sentences > all.len());
     }
+}
+
+#[test]
+fn a_chart_of_both_placements_has_no_band_and_breaks_lines_at_scales_without_a_figure() {
+    let record = paceline::record::read(Path::new(BENCH)).unwrap();
+    let svg = Charts::of(&record).svg("echo/throughput").unwrap();
+    // A band would say that a model offered jobs from outside overtakes one offered them from inside.
+    assert!(!svg.contains("class=\"mark\""));
+    let compio = svg.split("<g ").find(|group| group.contains(">compio</text>")).unwrap();
+    let (_, line) = compio.split_once("class=\"l\" d=\"").unwrap();
+    assert_eq!(line.split('"').next().unwrap().matches('M').count(), 2, "none at 10 and 100");
+    assert!(page_of(&record).contains("Where the best changes hands: inside"));
 }

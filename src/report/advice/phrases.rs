@@ -171,6 +171,10 @@ fn why_unranked(why: Unranked, scale: &AtScale, names: &Names) -> String {
         Unranked::TooFewTrials => format!(
             "fewer than {FEWEST_TRIALS} trials have no interval: more --trials or a longer --budget give one"
         ),
+        Unranked::OtherPlacement => {
+            "its jobs were offered from elsewhere than at the other scales, so the models compare otherwise"
+                .into()
+        }
         Unranked::Alone => {
             let figures = scale.throughput.iter();
             let of = figures.filter(|figure| {

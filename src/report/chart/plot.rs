@@ -196,7 +196,7 @@ impl Frame {
             // Above the top, a curve is cut off and not drawn as level.
             let Some((left, top)) = self.left(*x).zip(self.y.at(*y)) else { continue };
             let top = TOP + (1.0 - top.clamp(-0.2, 1.2)) * self.height;
-            line_to(&mut d, left, top.max(4.0));
+            line_to(&mut d, left, top.max(4.0), false);
             if top >= TOP {
                 last = Some((left, top));
             }
@@ -264,8 +264,8 @@ impl Frame {
         for (index, (left, top, point)) in points.iter().enumerate() {
             let ends = index == 0 || index + 1 == points.len();
             let near = (left - before.0).abs() < NEAR && (top - before.1).abs() < NEAR;
-            if ends || !near {
-                line_to(&mut line, *left, *top);
+            if ends || !near || point.after_gap {
+                line_to(&mut line, *left, *top, point.after_gap);
                 before = (*left, *top);
             }
             let interval =
@@ -314,9 +314,9 @@ impl Frame {
     }
 }
 
-/// Adds a point to the path of a line.
-pub(super) fn line_to(path: &mut String, left: f64, top: f64) {
-    path.push(if path.is_empty() { 'M' } else { 'L' });
+/// Adds a point to the path of a line, which begins anew after a gap.
+pub(super) fn line_to(path: &mut String, left: f64, top: f64, after_gap: bool) {
+    path.push(if path.is_empty() || after_gap { 'M' } else { 'L' });
     place(path, left);
     path.push(',');
     place(path, top);

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    Plot, Series, classes,
+    Plot, Point, Series, classes,
     place::{AxisRange, raw},
     plot::line_to,
     words::text,
@@ -23,19 +23,18 @@ pub fn small(plot: &Plot) -> String {
         text(&plot.title, 120),
         text(&plot.desc, 400)
     );
-    let drawn = |series: &Series| -> Vec<(f64, f64)> {
-        let points = series.points.iter().map(|point| (point.x, point.y));
-        let placed = |(x, y): &(f64, f64)| {
-            raw(plot.x.scale, *x).is_some() && raw(plot.y.scale, *y).is_some()
+    let drawn = |series: &Series| -> Vec<Point> {
+        let placed = |point: &&Point| {
+            raw(plot.x.scale, point.x).is_some() && raw(plot.y.scale, point.y).is_some()
         };
-        points.filter(placed).collect()
+        series.points.iter().filter(placed).copied().collect()
     };
-    let lines: Vec<(usize, Vec<(f64, f64)>)> =
+    let lines: Vec<(usize, Vec<Point>)> =
         plot.series.iter().map(|series| (series.index, drawn(series))).collect();
     let points = || lines.iter().flat_map(|(_, points)| points.iter().copied());
     let axes = (
-        AxisRange::over(&plot.x, points().map(|(x, _)| x)),
-        AxisRange::over(&plot.y, points().map(|(_, y)| y)),
+        AxisRange::over(&plot.x, points().map(|point| point.x)),
+        AxisRange::over(&plot.y, points().map(|point| point.y)),
     );
     let (Some(x), Some(y)) = axes else {
         let _ = write!(svg, "<text x=\"8\" y=\"70\">nothing was measured</text></svg>");
@@ -67,11 +66,11 @@ pub fn small(plot: &Plot) -> String {
     }
     svg.push_str("</g>");
     for (index, points) in &lines {
-        let placed: Vec<(f64, f64)> = points
-            .iter()
-            .filter_map(|(px, py)| Some((left(x.at(*px)?), top(y.at(*py)?))))
-            .collect();
-        line(&mut svg, *index, &placed);
+        for unbroken in points.chunk_by(|_, next| !next.after_gap) {
+            let place = |point: &Point| Some((left(x.at(point.x)?), top(y.at(point.y)?)));
+            let placed: Vec<(f64, f64)> = unbroken.iter().filter_map(place).collect();
+            line(&mut svg, *index, &placed);
+        }
     }
     svg.push_str("</svg>");
     svg
@@ -89,7 +88,7 @@ fn ends(mut ticks: Vec<(f64, String)>) -> Vec<(f64, String)> {
 fn line(svg: &mut String, index: usize, points: &[(f64, f64)]) {
     let mut d = String::new();
     for (x, y) in points {
-        line_to(&mut d, *x, *y);
+        line_to(&mut d, *x, *y, false);
     }
     let class = match points {
         [] => return,

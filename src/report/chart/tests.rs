@@ -16,7 +16,7 @@ fn axis(scale: Scale, unit: Unit) -> Axis {
 }
 
 fn line(name: &str, points: &[(f64, f64)]) -> Series {
-    let point = |(x, y): &(f64, f64)| Point { x: *x, y: *y, lower: None, upper: None };
+    let point = |(x, y): &(f64, f64)| Point { x: *x, y: *y, ..Point::default() };
     Series { name: name.into(), index: 3, points: points.iter().map(point).collect() }
 }
 
@@ -79,6 +79,21 @@ fn figures_have_three_digits_and_ticks_no_more_than_they_need() {
 fn no_two_of_the_first_56_series_look_the_same() {
     let looks = (0..56).map(|index| (classes(index), index % MARKERS.len()));
     assert_eq!(looks.collect::<HashSet<_>>().len(), 56);
+}
+
+#[test]
+fn a_line_is_broken_where_a_place_has_no_figure() {
+    let mut series = line("x", &[(1.0, 100.0), (100.0, 900.0), (1_000.0, 800.0)]);
+    let begins = |svg: &str| {
+        let (_, path) = svg.split_once("<path class=\"l\" d=\"").unwrap();
+        path.split('"').next().unwrap().matches('M').count()
+    };
+    assert_eq!(begins(&plot(&plot_of(vec![series.clone()]))), 1);
+    series.points[1].after_gap = true;
+    let broken = plot_of(vec![series]);
+    assert_eq!(begins(&plot(&broken)), 2);
+    let small = small(&broken);
+    assert_eq!((small.matches("\"l dot\"").count(), begins(&small)), (1, 1), "{small}");
 }
 
 #[test]

@@ -88,6 +88,8 @@ pub struct Point {
     pub lower: Option<f64>,
     /// The upper end.
     pub upper: Option<f64>,
+    /// Whether a place between it and the point before has no figure, so that no line leads from there.
+    pub after_gap: bool,
 }
 
 /// A line that was not measured.

@@ -5,14 +5,14 @@ use crate::{
     advice::{Advice, Measure},
     history,
     output::{count, counted, listed},
-    record::{Cell, Estimate, Metric},
+    record::{Cell, Estimate, Metric, State},
     report::{
         chart::{Axis, Bar, Bars, Curve, Mark, Plot, Point, Scale, Series, Unit},
         gate::share,
         table::series_name,
     },
 };
-use paceline_core::histogram::Distribution;
+use paceline_core::{histogram::Distribution, perform::Placement};
 
 pub(super) use crate::report::chart::swatch;
 
@@ -45,17 +45,24 @@ pub(super) fn axis(label: &str, scale: Scale, unit: Unit) -> Axis {
 /// Returns a point at `x`, with the interval if it has one.
 pub(super) fn point(x: f64, of: Estimate) -> Point {
     let known = of.lower < of.upper;
-    Point { x, y: of.value, lower: known.then_some(of.lower), upper: known.then_some(of.upper) }
+    let (lower, upper) = (known.then_some(of.lower), known.then_some(of.upper));
+    Point { x, y: of.value, lower, upper, after_gap: false }
 }
 
 fn over_scale(lines: &[&Line], of: impl Fn(&Cell) -> Option<Estimate>) -> Vec<Series> {
-    let series = |line: &&Line| Series {
-        name: line.name.clone(),
-        index: line.style,
-        points: line
-            .measured_cells()
-            .filter_map(|cell| Some(point(cell.scale as f64, of(cell)?)))
-            .collect(),
+    let series = |line: &&Line| {
+        let mut points = Vec::new();
+        let mut after_gap = false;
+        for cell in &line.cells {
+            match of(cell).filter(|_| cell.state == State::Ok) {
+                Some(estimate) => {
+                    points.push(Point { after_gap, ..point(cell.scale as f64, estimate) });
+                    after_gap = false;
+                }
+                None => after_gap = !points.is_empty(),
+            }
+        }
+        Series { name: line.name.clone(), index: line.style, points }
     };
     lines.iter().map(series).filter(|series| !series.points.is_empty()).collect()
 }
@@ -83,13 +90,18 @@ fn bound(lines: &[&Line]) -> Vec<(f64, f64)> {
 }
 
 /// Returns jobs a second over the scale, with the bound and the crossings.
-pub(super) fn throughput(unit: &str, at: &str, lines: &[&Line], advice: &Advice) -> Plot {
+pub(super) fn throughput(
+    unit: &str,
+    at: &str,
+    lines: &[&Line],
+    classes: &[(Placement, Advice)],
+) -> Plot {
     let bound = bound(lines);
-    let workload = &advice.workload;
+    let workload = classes.first().map_or("", |(_, advice)| &advice.workload);
     Plot {
         title: format!("{}: {unit} over {at}", super::name(workload)),
         desc: format!(
-            "{unit} of {} over {at}, both axes logarithmic; the table below has every figure.",
+            "{unit} of {} over {at}, both axes logarithmic; bars are intervals, and a line is broken where a scale has no figure.",
             counted(lines.len(), "model")
         ),
         x: axis(at, Scale::Log, Unit::Count),
@@ -97,13 +109,15 @@ pub(super) fn throughput(unit: &str, at: &str, lines: &[&Line], advice: &Advice)
         series: over_scale(lines, |cell| cell.jobs_per_second),
         bound: (!bound.is_empty()).then(|| Curve { name: "bound".into(), points: bound }),
         ideal: None,
-        marks: crossings(lines, advice),
+        marks: crossings(lines, classes),
         marked: None,
     }
 }
 
-/// Returns a band for each crossing by throughput after which one of `lines` is ahead.
-fn crossings(lines: &[&Line], advice: &Advice) -> Vec<Mark> {
+/// Returns a band for each crossing by throughput after which one of `lines` is ahead. With two placement classes there
+/// is none: a band cannot say of which class its models are ahead.
+fn crossings(lines: &[&Line], classes: &[(Placement, Advice)]) -> Vec<Mark> {
+    let [(_, advice)] = classes else { return vec![] };
     let named = |series: &[crate::advice::Series]| {
         let names: Vec<String> =
             series.iter().map(|one| super::name(&series_name(&one.model, one.workers))).collect();
@@ -220,7 +234,7 @@ pub(super) fn percentiles(all: &[(&Line, &Distribution)]) -> Plot {
         let shares = SHARES.into_iter().chain(further).filter(|share| *share <= most);
         let at = |share: f64| {
             let ns = histogram.as_ref().map(|histogram| histogram.quantile(share))?;
-            Some(Point { x: share, y: ns as f64, lower: None, upper: None })
+            Some(Point { x: share, y: ns as f64, ..Point::default() })
         };
         Series {
             name: line.name.clone(),

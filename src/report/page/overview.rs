@@ -33,8 +33,8 @@ pub(super) struct WorkloadSummary {
     pub(super) sentences: Vec<String>,
     /// The figures behind them, for each placement class.
     pub(super) tables: Vec<Table>,
-    /// The advice from all cells together; the charts mark its crossings.
-    pub(super) advice: Advice,
+    /// The advice for each placement class that has figures.
+    pub(super) classes: Vec<(Placement, Advice)>,
     /// A small chart of throughput over the scale.
     pub(super) small: String,
 }
@@ -43,7 +43,6 @@ impl WorkloadSummary {
     /// Summarises the cells of one workload.
     pub(super) fn of(workload: &str, id: String, cells: &[&Cell]) -> Self {
         let advice_on = |cells: Vec<&Cell>| advise(&cells.into_iter().cloned().collect::<Vec<_>>());
-        let advice = advice_on(cells.to_vec());
         // Placement classes are not comparable, so each has its own advice. Nobody is told to take an unreliable model.
         let class = |placement: Placement| {
             let of = |cell: &&Cell| cell.class() == placement && unreliable(&cell.model).is_none();
@@ -59,24 +58,19 @@ impl WorkloadSummary {
                     .into(),
             );
         }
-        let title = |placement: Placement| match classes.len() {
-            1 => "The recommended model at each scale, with its figures".to_owned(),
-            _ => format!("The recommended model at each scale, with its figures: {placement}"),
-        };
         let (unit, at) = words(cells.iter().copied());
-        let table = |(placement, advice): &(Placement, Advice)| {
-            table(advice, title(*placement), (unit, at))
-        };
-        let tables = classes.iter().map(table).collect();
+        let title = "The recommended model at each scale, with its figures";
+        let table = |(title, advice): (String, &Advice)| table(advice, title, (unit, at));
+        let tables = titled(title, &classes).map(table).collect();
         let lines = lines(cells);
-        let plot = charts::throughput(unit, at, &widest(&lines), &advice);
+        let plot = charts::throughput(unit, at, &widest(&lines), &classes);
         WorkloadSummary {
             workload: name(workload),
             id,
             sentences,
             tables,
             small: small(&plot),
-            advice,
+            classes,
         }
     }
 
@@ -84,6 +78,18 @@ impl WorkloadSummary {
     pub(super) fn first(&self) -> &str {
         self.sentences.first().map_or("", String::as_str)
     }
+}
+
+/// Returns the advice for each class under this title, which names the class if there are two.
+pub(super) fn titled<'a>(
+    title: &'a str,
+    classes: &'a [(Placement, Advice)],
+) -> impl Iterator<Item = (String, &'a Advice)> {
+    let title = move |placement: Placement| match classes.len() {
+        1 => title.to_owned(),
+        _ => format!("{title}: {placement}"),
+    };
+    classes.iter().map(move |(placement, advice)| (title(*placement), advice))
 }
 
 /// The first screen of a run: the matrix, small charts, a sentence on each workload, and what was not measured.
@@ -133,7 +139,8 @@ pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
         let of: Vec<String> = of.map(|model| name(&model.name)).collect();
         lines.push(format!("Before you take {}: {why}.", listed(&of, 12)));
     }
-    let load = workloads.iter().filter_map(|of| of.advice.other_load_share);
+    let classes = workloads.iter().flat_map(|of| &of.classes);
+    let load = classes.filter_map(|(_, advice)| advice.other_load_share);
     lines.extend(busy(load.reduce(f64::max)));
     lines.extend(run.timer_floor.as_ref().map(|floor| format!("Timers: {}.", floor_line(floor))));
     lines.push(

@@ -6,7 +6,7 @@ use super::{
     charts,
     lines::{Line, OWN, lines as lines_of, scales, widest as widest_of, words},
     load, models, over_time,
-    overview::{WorkloadSummary, bytes, nanoseconds},
+    overview::{WorkloadSummary, bytes, nanoseconds, titled},
     parts::{Data, Figure, Picture, Table, name, reason},
     percentiles, scaling, speed,
 };
@@ -54,7 +54,7 @@ impl<'s> Section<'s> {
         cells: &[&Cell],
         summary: &'s WorkloadSummary,
     ) -> Self {
-        let (id, advice) = (&summary.id, &summary.advice);
+        let (id, classes) = (&summary.id, &summary.classes);
         let lines = lines_of(cells);
         let widest = widest_of(&lines);
         let about =
@@ -64,33 +64,31 @@ impl<'s> Section<'s> {
             name: name(line.model),
             swatch: charts::swatch(line.style),
         };
-        let mut figures = figures(cells, advice);
+        let mut figures = figures(cells, classes);
         for figure in &mut figures {
             figure.id = format!("{id}-{}", figure.kind);
         }
-        let tables = [
+        let scaling = [
             scaling::table(workload, &lines),
             scaling::of_bound(workload, &lines, &scales(cells)),
             models::failed_groups(workload, &lines),
-            crossings(advice),
-            load::nodes(cells),
-            load::against(cells),
-            load::by_url(cells),
         ];
+        let crossings = titled("Where the best changes hands", classes).map(crossings);
+        let load = [load::nodes(cells), load::against(cells), load::by_url(cells)];
         Section {
             remarks: remarks(cells.iter().map(|cell| cell.model.as_str())),
             about: about.map_or_else(String::new, |about| cut(&about, 400)),
             definition: source.map(super::definition).unwrap_or_default(),
             legend: widest.iter().map(key).collect(),
             figures,
-            tables: tables.into_iter().flatten().collect(),
+            tables: scaling.into_iter().chain(crossings).chain(load).flatten().collect(),
             summary,
         }
     }
 }
 
 /// Returns every chart with content.
-pub(super) fn figures(cells: &[&Cell], advice: &Advice) -> Vec<Figure> {
+pub(super) fn figures(cells: &[&Cell], classes: &[(Placement, Advice)]) -> Vec<Figure> {
     let lines = lines_of(cells);
     let (widest, scales) = (widest_of(&lines), scales(cells));
     // Languages have separate charts: their absolute speeds show more of the language than of the model.
@@ -110,7 +108,7 @@ pub(super) fn figures(cells: &[&Cell], advice: &Advice) -> Vec<Figure> {
             return vec![];
         }
         let widest = widest_of(of);
-        let mut both = vec![throughput(of, &widest, &scales, &leading, advice)];
+        let mut both = vec![throughput(of, &widest, &scales, &leading, classes)];
         both.extend(cpu(&widest, &scales));
         for figure in &mut both {
             figure.title.push_str(of_which);
@@ -142,7 +140,7 @@ fn throughput(
     widest: &[&Line],
     scales: &[usize],
     leading: &[&Cell],
-    advice: &Advice,
+    classes: &[(Placement, Advice)],
 ) -> Figure {
     let (unit, at) = words(lines.iter().flat_map(|line| line.cells.iter().copied()));
     let caption =
@@ -168,15 +166,18 @@ fn throughput(
     } else {
         ""
     };
-    let plot = charts::throughput(unit, at, widest, advice);
+    let plot = charts::throughput(unit, at, widest, classes);
     let crossed = if plot.marks.is_empty() {
         ""
     } else {
         " Shaded bands are where the best changes hands: somewhere between the two scales."
     };
+    let is_broken = plot.series.iter().flat_map(|series| &series.points).any(|point| point.after_gap);
+    let broken =
+        if is_broken { " A line is broken where a scale has no figure." } else { "" };
     let picture = is_line(&plot.series).then_some(Picture::Plot(plot));
     // Without a chart there is neither a bar nor a dotted line.
-    let drawn = picture.as_ref().map(|_| format!(" Bars are intervals.{bound}{crossed}{only}"));
+    let drawn = picture.as_ref().map(|_| format!(" Bars are intervals.{broken}{bound}{crossed}{only}"));
     let drawn = drawn.unwrap_or_default();
     let least = load::least_note(lines.iter().flat_map(|line| line.cells.iter().copied()));
     let caption = format!(
@@ -331,9 +332,9 @@ fn memory(lines: &[&Line]) -> Option<Figure> {
 }
 
 /// Returns the crossings in words.
-fn crossings(advice: &Advice) -> Option<Table> {
+fn crossings((title, advice): (String, &Advice)) -> Option<Table> {
     let mut table = Table::new(
-        "Where the best changes hands",
+        title,
         "by | ahead up to | scale | ahead from | scale | how it is known",
     );
     let all = |leaders: &[Leaders]| {
