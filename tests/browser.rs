@@ -51,46 +51,62 @@ fn of(record: &Record) -> Sources<'_> {
     Sources { records: slice::from_ref(record), ..Sources::default() }
 }
 
-#[test]
-fn readers_of_every_kind_can_read_and_use_the_page() {
+/// Checks pages in a browser, unless it is missing.
+fn check(name: &str, write: impl FnOnce(&Path)) {
     if let Some(why) = missing() {
         eprintln!("{why}: not tried");
         return;
     }
-    let kept = env::var_os("PACELINE_BROWSER_PAGES").map(PathBuf::from);
+    let kept = env::var_os("PACELINE_BROWSER_PAGES").map(|kept| Path::new(&kept).join(name));
     let temporary = tempfile::tempdir().expect("there is a place for pages");
     let folder = kept.as_deref().unwrap_or(temporary.path());
     fs::create_dir_all(folder).expect("there is a place for pages");
-    let record = sample_run::record();
-    let mut later = record.clone();
-    later.run.id.push_str("-later");
-    later.run.started = later.run.started.replace("11-25", "11-26");
-    later.run.fingerprint.hash = "0123456789abcdef".into();
-    let runs = [record.clone(), later];
-    let gate = sample_gate::sample();
-    let claims = sample_claims::sample();
-    let mut again = record.clone();
-    again.run.started = again.run.started.replace("11-25", "11-27");
-    let past = series(&[record.clone(), again], slice::from_ref(&gate));
-    let everything = Sources {
-        records: &runs,
-        gates: slice::from_ref(&gate),
-        claims: slice::from_ref(&claims),
-        history: &past,
-        left_out: &["results/old has schema 9".to_owned()],
-    };
-    write(folder, "run", &of(&record));
-    write(folder, "hostile", &of(&sample_run::hostile()));
-    write(folder, "refused", &of(&sample_run::only_refused()));
-    write(folder, "numbers", &of(&sample_run::not_finite()));
-    let bench = paceline::record::read(Path::new("results/2026-11-26T23-05-35Z-criterion-6306"));
-    write(folder, "bench", &of(&bench.expect("it is committed")));
-    write(folder, "everything", &everything);
-    write(folder, "large", &of(&sample_run::large(1_000)));
+    write(folder);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/check.mjs");
     let output = Command::new("node").arg(script).arg(folder).arg(tools()).output();
     let output = output.expect("node runs");
     let said = String::from_utf8_lossy(&output.stdout);
     eprintln!("{said}");
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn readers_of_every_kind_can_read_and_use_the_page_of_a_run() {
+    check("run", |folder| {
+        write(folder, "run", &of(&sample_run::record()));
+        write(folder, "hostile", &of(&sample_run::hostile()));
+        write(folder, "refused", &of(&sample_run::only_refused()));
+        write(folder, "numbers", &of(&sample_run::not_finite()));
+        write(folder, "large", &of(&sample_run::large(1_000)));
+    });
+}
+
+#[test]
+fn readers_of_every_kind_can_read_and_use_the_page_of_a_bench() {
+    check("bench", |folder| {
+        let record = Path::new("results/2026-11-26T23-05-35Z-criterion-6306");
+        write(folder, "bench", &of(&paceline::record::read(record).expect("it is committed")));
+    });
+}
+
+#[test]
+fn readers_of_every_kind_can_read_and_use_the_page_of_everything() {
+    check("everything", |folder| {
+        let record = sample_run::record();
+        let mut later = record.clone();
+        later.run.id.push_str("-later");
+        later.run.started = later.run.started.replace("11-25", "11-26");
+        later.run.fingerprint.hash = "0123456789abcdef".into();
+        let mut again = record.clone();
+        again.run.started = again.run.started.replace("11-25", "11-27");
+        let (gate, claims) = (sample_gate::sample(), sample_claims::sample());
+        let everything = Sources {
+            gates: slice::from_ref(&gate),
+            claims: slice::from_ref(&claims),
+            history: &series(&[record.clone(), again], slice::from_ref(&gate)),
+            left_out: &["results/old has schema 9".to_owned()],
+            records: &[record, later],
+        };
+        write(folder, "everything", &everything);
+    });
 }

@@ -11,6 +11,8 @@ use std::{
     os::unix::fs::symlink,
     path::Path,
     process::{Command, Output, Stdio},
+    sync::Mutex,
+    thread,
 };
 
 use documents::{blocks, documents};
@@ -235,33 +237,38 @@ fn is_too_slow(reasons: &[String]) -> bool {
     !reasons.is_empty() && reasons.iter().all(slow)
 }
 
-#[test]
-fn every_command_of_the_documents_runs_as_it_is_written_or_has_a_reason_not_to() {
-    let readme = fs::read_to_string("README.md").unwrap();
-    let service = blocks(&readme).into_iter().find(|(language, _)| *language == "toml").unwrap().1;
-    let (service, server) = (service.join("\n"), server());
-    let (mut used, mut ran, mut wrong) = (BTreeSet::new(), 0, Vec::new());
-    for (document, text) in documents() {
-        let folder = folder(&service);
-        for written in commands(&text) {
-            if entry(NOT_RUN, |entry| entry.0, written, &mut used).is_some() {
+/// What became of the commands of some documents.
+#[derive(Default)]
+struct Outcome {
+    /// The entries of the lists above that were used.
+    used: BTreeSet<String>,
+    ran: usize,
+    wrong: Vec<String>,
+}
+
+impl Outcome {
+    /// Runs each command of a document.
+    fn add(&mut self, document: &Path, text: &str, service: &str, server: &str) {
+        let folder = folder(service);
+        for written in commands(text) {
+            if entry(NOT_RUN, |entry| entry.0, written, &mut self.used).is_some() {
                 continue;
             }
-            let shorter = entry(SHORTER, |entry| entry.0, written, &mut used);
+            let shorter = entry(SHORTER, |entry| entry.0, written, &mut self.used);
             let mut command =
                 shorter.map_or(written.to_owned(), |entry| with_options(written, entry.1));
             for (word, ours, _) in READERS.iter().filter(|entry| written.contains(entry.0)) {
                 command = command.replace(word, ours);
-                used.insert((*word).to_owned());
+                self.used.insert((*word).to_owned());
             }
             if !command.starts_with("paceline ") {
-                wrong.push(format!("{document:?}: {written}: in no list"));
+                self.wrong.push(format!("{document:?}: {written}: in no list"));
                 continue;
             }
             eprintln!("{command}");
-            let output = perform(&command, folder.path(), &server);
+            let output = perform(&command, folder.path(), server);
             let code = output.status.code().unwrap();
-            let may = entry(CODES, |entry| entry.0, written, &mut used);
+            let may = entry(CODES, |entry| entry.0, written, &mut self.used);
             let is_documented = code == 0 || may.is_some_and(|entry| entry.1 == code);
             let said =
                 String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
@@ -271,17 +278,41 @@ fn every_command_of_the_documents_runs_as_it_is_written_or_has_a_reason_not_to()
             {
                 let from = said.lines().count().saturating_sub(12);
                 let end = said.lines().skip(from).collect::<Vec<_>>().join("\n");
-                wrong
-                    .push(format!("{document:?}: {command}: exit code {code}\n{end}\n{reasons:?}"));
+                let wrong = format!("{document:?}: {command}: exit code {code}\n{end}\n{reasons:?}");
+                self.wrong.push(wrong);
             }
-            ran += 1;
+            self.ran += 1;
         }
     }
+}
+
+#[test]
+fn every_command_of_the_documents_runs_as_it_is_written_or_has_a_reason_not_to() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let service = blocks(&readme).into_iter().find(|(language, _)| *language == "toml").unwrap().1;
+    let (service, server) = (service.join("\n"), server());
+    // Most commands wait for most of their time, so two documents are read at once.
+    let documents = Mutex::new(documents().into_iter());
+    let read = || {
+        let mut outcome = Outcome::default();
+        loop {
+            let next = documents.lock().unwrap().next();
+            let Some((document, text)) = next else { return outcome };
+            outcome.add(&document, &text, &service, &server);
+        }
+    };
+    let outcomes: [Outcome; 2] = thread::scope(|scope| {
+        [scope.spawn(read), scope.spawn(read)].map(|thread| thread.join().unwrap())
+    });
+    let wrong: Vec<&str> =
+        outcomes.iter().flat_map(|of| of.wrong.iter().map(String::as_str)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     let listed = NOT_RUN.iter().map(|entry| entry.0).chain(READERS.iter().map(|entry| entry.0));
     let listed = listed.chain(SHORTER.iter().map(|entry| entry.0));
-    let listed: BTreeSet<String> =
-        listed.chain(CODES.iter().map(|entry| entry.0)).map(str::to_owned).collect();
+    let listed: BTreeSet<&str> = listed.chain(CODES.iter().map(|entry| entry.0)).collect();
+    let used: BTreeSet<&str> =
+        outcomes.iter().flat_map(|of| of.used.iter().map(String::as_str)).collect();
     assert_eq!(listed, used, "an entry without a command");
+    let ran: usize = outcomes.iter().map(|of| of.ran).sum();
     assert!(ran > 50, "only {ran} commands ran");
 }
