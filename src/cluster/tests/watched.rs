@@ -164,15 +164,25 @@ fn a_plan_whose_engine_is_gone_is_not_waited_for_and_goes_on_with_one_that_is_na
     let plan = plan(folder.path(), 1);
     let engine = engine(folder.path(), "mine", "grace_seconds = 0");
     submitted(&plan, Some(&engine), |_| true).unwrap();
-    fs::remove_file(plan.dir.join("engine.toml")).unwrap();
-    let mut watch = Watch::open(&plan).unwrap();
-    let outage = watch.look().unwrap().outage.unwrap();
-    assert!(outage.starts_with("engine.toml is gone from "), "{outage}");
-    assert_eq!(watch.look().err(), Some(Fault::Usage(outage)));
-    drop(watch);
     fs::write(folder.path().join("list"), "").unwrap();
-    let again = submitted(&plan, Some(&engine), |state| state == BlockState::Lost).unwrap();
-    assert_eq!(again.blocks, 2);
+    let file = plan.dir.join("engine.toml");
+    let cases: [(Option<&[u8]>, &str); 3] = [
+        (None, "engine.toml is gone from "),
+        (Some(b"name = 1"), "engine.toml is not an engine file: "),
+        (Some(b"\xff"), "engine.toml: cannot be read: "),
+    ];
+    for (left, why) in cases {
+        fs::remove_file(&file).unwrap();
+        if let Some(left) = left {
+            fs::write(&file, left).unwrap();
+        }
+        let looked = Watch::open(&plan).and_then(|mut watch| watch.look());
+        let Err(Fault::Usage(said)) = looked else { panic!("it is waited for: {why}") };
+        let what_to_do = "; name the engine again with paceline cluster submit --engine";
+        assert!(said.contains(why) && said.ends_with(what_to_do), "{said}");
+        let again = submitted(&plan, Some(&engine), |state| state != BlockState::Done).unwrap();
+        assert_eq!(again.blocks, 2);
+    }
 }
 
 #[test]
