@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{
     Block, Engine, Fault, PlanFolder,
     engine::{Listed, Meaning, NAME_IT_AGAIN, Values},
-    jobs::{Event, Jobs, Submission},
+    jobs::{End, Event, Jobs, Submission},
     pace::{changed, seconds_left},
     part::attempts,
 };
@@ -326,9 +326,13 @@ impl<'a> Watch<'a> {
             return Ok(status(BlockState::Done, None, None));
         }
         let Some(last) = last else { return Ok(status(BlockState::Planned, None, None)) };
-        if let Some((word, given_up)) = last.ended.get(&block.id) {
-            let state = if *given_up { BlockState::GaveUp } else { BlockState::Lost };
-            return Ok(status(state, Some(word.clone()), None));
+        if let Some(end) = last.ended.get(&block.id) {
+            let (state, word) = match end {
+                End::Lost(word) => (BlockState::Lost, word.as_str()),
+                End::GaveUp(word) => (BlockState::GaveUp, word.as_str()),
+                End::Cancelled => (BlockState::Lost, "cancelled by paceline"),
+            };
+            return Ok(status(state, Some(word.to_owned()), None));
         }
         let (Some(engine), None) = (&self.engine, outage) else {
             return Ok(status(BlockState::Submitted, outage.map(str::to_owned), None));

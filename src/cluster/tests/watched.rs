@@ -159,6 +159,19 @@ fn an_attempt_that_the_user_has_cancelled_does_not_count_as_lost() {
 }
 
 #[test]
+fn an_attempt_is_cancelled_by_an_event_of_its_own_and_by_no_word_of_a_scheduler() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 1);
+    let mut jobs = jobs::Jobs::read(&plan.dir).unwrap();
+    let block = plan.plan.blocks[0].id.clone();
+    let submission = jobs.intend("name".into(), vec![block.clone()]).unwrap().number;
+    let word = "cancelled by paceline".to_owned();
+    let ended = jobs::Event::Ended { submission, block: block.clone(), word, given_up: false };
+    jobs.write(ended).unwrap();
+    assert_eq!(jobs.not_cancelled(&block), 1);
+}
+
+#[test]
 fn a_plan_whose_engine_is_gone_is_not_waited_for_and_goes_on_with_one_that_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let plan = plan(folder.path(), 1);
