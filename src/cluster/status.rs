@@ -174,7 +174,8 @@ impl<'a> Watch<'a> {
     ///
     /// # Errors
     ///
-    /// Returns a fault where what is found out cannot be written, or the engine's file is gone while blocks are under way.
+    /// Returns a fault where what is found out cannot be written, or where blocks are under way and the engine's file is
+    /// gone.
     pub fn look(&mut self) -> Result<Status, Fault> {
         if self.lock.is_none() {
             self.jobs = Jobs::read(&self.plan.dir)?;
