@@ -42,7 +42,7 @@ mod work;
 
 pub use collect::{Collected, collect};
 pub use engine::{BUILT_IN, Engine};
-pub use hosts::{LoadPlan, PORT, PlanNode};
+pub use hosts::{LoadOptions, LoadPlan, PORT, PlanNode};
 pub use manifest::manifest;
 pub use part::{Done, Part};
 pub use plan::{Block, Plan, PlanFolder, make};

@@ -270,6 +270,10 @@ fn wrong_input_gets_one_sentence_and_its_exit_code() {
     let odd = "matches no line of what it listed, such as \"12:R\"";
     assert!(status.contains(odd), "{status}");
     refused(folder, &["cluster", "status", "plan", "--wait"], 2, odd);
+    fs::remove_file(folder.join("plan/engine.toml")).unwrap();
+    for command in ["status", "cancel"] {
+        refused(folder, &["cluster", command, "plan"], 2, "engine.toml is gone from ");
+    }
     fs::write(folder.join("bad.toml"), "name = \"mine\"\nsubmitt = []\n").unwrap();
     let bad = run(folder, ["cluster", "submit", "plan", "--engine", "bad.toml"]);
     assert!(program::error(&bad, 2).contains("is not an engine file"));

@@ -170,6 +170,9 @@ cluster status plan --format xml => see paceline cluster status --help
 cluster plan echo --out p --trials 0 => --trials 0: the number of trials must be at least 1
 cluster plan echo --out p --seed -1 => --seed -1: a seed is a whole number
 cluster plan echo --out p --server a=10.0.0.1 --generator b=10.0.0.2 --rate 5 --port 80 => --port 80: the port must be at least 1 024
+cluster plan echo --out p --patience=3s => paceline cluster plan does not take --patience, an option of paceline load
+cluster run echo --out p --resume => an option of paceline run: leave it out; see paceline cluster run --help
+cluster plan echo --out p --quux => unexpected argument '--quux' found; see paceline cluster plan --help
 cluster manifest p --image x --cpus 0 => --cpus 0: the CPUs of a pod must be at least 1
 report records/lost => records/lost is no whole record: it has cells.jsonl, but not one of run.json
 compare records/claimed records/claimed => records/claimed is a record of another kind: name one

@@ -116,12 +116,15 @@ pub(super) struct LoadArguments {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Spread {
+pub(super) enum Spread {
     Uniform,
     Poisson,
     Burst,
 }
 
+/// What is wrong with `--arrivals` in a closed loop.
+pub(super) const ARRIVALS_WITHOUT_RATE: &str =
+    "--arrivals applies to an open loop: add --rate, or leave --arrivals out";
 pub(super) const GENERATORS: Bound =
     Bound { what: "the number of generators", least: 1, most: MOST_GENERATORS as u64 };
 pub(super) const CONNECTIONS: Bound = Bound { what: "the number of connections", ..bounds::SCALE };
@@ -138,7 +141,16 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     Err(format!("a rate is a number of requests per second over 0 and of at most {most}"))
 }
 
-fn status(text: &str) -> Result<u16, String> {
+/// Returns how the requests of an open loop are spread.
+pub(super) fn arrivals(spread: Option<Spread>) -> Arrivals {
+    match spread {
+        Some(Spread::Uniform) => Arrivals::Uniform,
+        Some(Spread::Poisson) | None => Arrivals::Poisson,
+        Some(Spread::Burst) => Arrivals::Burst,
+    }
+}
+
+pub(super) fn status(text: &str) -> Result<u16, String> {
     let status = text.parse().ok().filter(|status| (200..600).contains(status));
     status.ok_or_else(|| format!("a status is a number from 200 to 599, not {text:?}"))
 }
@@ -149,7 +161,7 @@ fn is_address(target: &str) -> bool {
     port.is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }
 
-fn method(text: &str) -> Result<String, String> {
+pub(super) fn method(text: &str) -> Result<String, String> {
     check_method(text).map(|()| text.to_owned())
 }
 
@@ -189,11 +201,7 @@ impl LoadArguments {
                 "--model and --workers apply to a workload: leave them out with a URL".into(),
             ));
         }
-        let arrivals = match self.arrivals {
-            Some(Spread::Uniform) => Arrivals::Uniform,
-            Some(Spread::Poisson) | None => Arrivals::Poisson,
-            Some(Spread::Burst) => Arrivals::Burst,
-        };
+        let arrivals = arrivals(self.arrivals);
         let ramp = self.advanced.ramp();
         let drive = match (self.rate, self.p99_limit, self.connections) {
             _ if let Some(ramp) = ramp => Drive::Ramp { from: ramp.from, to: ramp.to, arrivals },
@@ -205,10 +213,7 @@ impl LoadArguments {
                 ));
             }
             (None, None, Some(_)) if self.arrivals.is_some() => {
-                return Err(usage(
-                    "--arrivals applies to an open loop: add --rate, or leave --arrivals out"
-                        .into(),
-                ));
+                return Err(usage(ARRIVALS_WITHOUT_RATE.into()));
             }
             (None, None, Some(_)) => Drive::Closed,
             (rate, ..) => Drive::Open { rate: rate.unwrap_or(FIRST_RATE), arrivals },

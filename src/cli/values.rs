@@ -70,6 +70,14 @@ pub(super) fn sentence(error: &clap::Error) -> String {
     }
     let all = super::command();
     let (path, command) = typed_command(&all, words);
+    if error.kind() == ErrorKind::UnknownArgument {
+        let option = said(ContextKind::InvalidArg).unwrap_or_default();
+        if let Some(other) = not_planned(&all, &path, &option) {
+            return format!(
+                "{path} does not take {option}, an option of paceline {other}: leave it out; see {path} --help"
+            );
+        }
+    }
     // clap's message has several paragraphs: keep the first, and its tips.
     let text = error.render().to_string();
     // The tip to pass an unknown option "as a value" after `--` helps nobody: no command takes such values. Neither does
@@ -103,6 +111,17 @@ fn typed_command(mut command: &Command, words: impl Iterator<Item = String>) -> 
         (path, command) = (format!("{path} {word}"), of);
     }
     (path, command)
+}
+
+/// Returns the command that has `option`, if the one at `path` plans what that measures and does not take it.
+fn not_planned(all: &Command, path: &str, option: &str) -> Option<&'static str> {
+    let long = option.strip_prefix("--")?;
+    let has = |name: &&str| {
+        let other = all.find_subcommand(name);
+        other.is_some_and(|of| of.get_arguments().any(|known| known.get_long() == Some(long)))
+    };
+    let plans = ["paceline cluster plan", "paceline cluster run"].contains(&path);
+    ["run", "load"].into_iter().find(has).filter(|_| plans)
 }
 
 /// Returns whether clap suggests only names that nobody mistypes like this.

@@ -155,7 +155,7 @@ impl Direction<'_> {
     }
 
     fn run(&self, plan: &PlanFolder, first: &NodeFile, planned: usize) -> Run {
-        let (plan, load) = (&plan.plan, &self.load);
+        let (plan, load, options) = (&plan.plan, &self.load, &self.load.options);
         let of = |what: fn(&PlanNode) -> String| -> serde_json::Value {
             load.generators.iter().map(what).collect::<Vec<_>>().into()
         };
@@ -172,6 +172,10 @@ impl Direction<'_> {
             ("swap_roles", load.swap_roles.into()),
             ("warm_up_seconds", load.warm_up.as_secs_f64().into()),
             ("duration_seconds", load.duration.as_secs_f64().into()),
+            ("expect", options.accept.clone().into()),
+            ("method", options.method.clone().into()),
+            ("timeout_seconds", options.timeout.map(|time| time.as_secs_f64()).into()),
+            ("max_errors", options.max_errors.map(|most| most.to_string()).into()),
             ("cluster", true.into()),
             ("blocks", targets.len().into()),
             ("blocks_missing", self.missing.len().into()),

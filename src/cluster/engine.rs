@@ -24,6 +24,9 @@ pub const BUILT_IN: [(&str, &str); 3] = [
     ("ssh", concat!(include_str!("engines/background.toml"), include_str!("engines/ssh.toml"))),
 ];
 const ENGINE: &str = "engine.toml";
+/// What to do without the engine's file.
+pub(super) const NAME_IT_AGAIN: &str =
+    "name the engine again with paceline cluster submit --engine";
 /// The longest engine file that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
 
@@ -199,15 +202,23 @@ impl Engine {
         })
     }
 
-    /// Returns the engine that a plan was submitted to; `None` if it was not submitted yet.
+    /// Returns the engine that a plan was submitted to; `None` if its file is not there.
     ///
     /// # Errors
     ///
-    /// Returns a fault if its file cannot be read.
+    /// Returns a fault if the file cannot be read, or is no engine file.
     pub fn used(dir: &Path) -> Result<Option<Self>, Fault> {
         let path = dir.join(ENGINE);
-        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
-        Engine::parse(&path.to_string_lossy(), &text).map(Some)
+        if !path.exists() {
+            return Ok(None);
+        }
+        let name = path.to_string_lossy();
+        let text = file::read_text(&path, LONGEST);
+        let text = text.map_err(|why| Fault::Usage(format!("{name}: {why}")));
+        let engine = text.and_then(|text| Engine::parse(&name, &text));
+        engine.map(Some).map_err(|fault| {
+            Fault::Usage(format!("{}; {NAME_IT_AGAIN}", fault.why().trim_end()))
+        })
     }
 
     fn parse(name: &str, text: &str) -> Result<Self, Fault> {

@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{Block, Fault, PlanFolder, random, unwritable_file};
-use crate::load::{IntervalFormat, Order, RequestOptions, Target, Url};
+use crate::load::{IntervalFormat, MaxErrors, Order, RequestOptions, Target, Url};
 use paceline_core::{
     generator::{Drive, MOST_GENERATORS},
     job::Workload,
@@ -22,6 +22,8 @@ use paceline_core::{
 
 /// The default port on which the server's node waits for the generators.
 pub const PORT: u16 = 7473;
+/// The time after the duration in which the last answers are awaited.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The file in the plan's folder that holds the token.
 const TOKEN: &str = "token";
 /// The length of a token: 128 bits as hexadecimal digits.
@@ -49,6 +51,22 @@ pub struct LoadPlan {
     /// Whether each node is the server's in turn.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub swap_roles: bool,
+    /// What requests and answers are like.
+    #[serde(default)]
+    pub options: LoadOptions,
+}
+
+/// What the requests of a load between nodes are like, and which answers are right.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoadOptions {
+    /// The method of requests to the URL; `None` for GET.
+    pub method: Option<String>,
+    /// The statuses of the URL that are right answers; if empty, every 2xx.
+    pub accept: Vec<u16>,
+    /// The time from its intended start within which a request must be answered; `None` without a limit.
+    pub timeout: Option<Duration>,
+    /// How many requests of a trial may be errors; `None` if none may.
+    pub max_errors: Option<MaxErrors>,
 }
 
 /// A node of the plan, with the only address that it uses.
@@ -103,7 +121,7 @@ impl LoadPlan {
     /// # Errors
     ///
     /// Returns a sentence if there are too few nodes, if two share a name or an address, if some addresses are loopback
-    /// and others are not, or if the URL has the port on which the server's node waits.
+    /// and others are not, if the URL has the port on which the server's node waits, or if the timeout is too long.
     pub fn with_generators(mut self, count: Option<usize>) -> Result<Self, String> {
         let has = self.generators.len();
         let wanted = count.unwrap_or(has);
@@ -138,6 +156,12 @@ impl LoadPlan {
             return Err(format!(
                 "other nodes cannot reach {} at {}: give an address of its network",
                 node.id, node.address
+            ));
+        }
+        if let Some(timeout) = self.options.timeout.filter(|timeout| *timeout > PATIENCE) {
+            let [timeout, most] = [timeout, PATIENCE].map(humantime::format_duration);
+            return Err(format!(
+                "--timeout {timeout} is too long: a load between nodes awaits its last answers for {most}, so give at most that"
             ));
         }
         if self.swap_roles && self.url.is_some() {
@@ -217,15 +241,16 @@ impl LoadPlan {
             (None, Some(workload)) => Target::Workload(Box::new(workload.clone())),
             (None, None) => unreachable!("a block without a URL has a workload"),
         };
+        let options = self.options.clone();
         Order {
             models: if self.url.is_some() { vec![] } else { models.to_vec() },
             target,
             workers,
             cores,
-            accept: vec![],
-            request_options: RequestOptions::default(),
-            timeout: None,
-            max_errors: None,
+            accept: options.accept,
+            request_options: RequestOptions { method: options.method, ..RequestOptions::default() },
+            timeout: options.timeout,
+            max_errors: options.max_errors,
             drive: self.drive,
             generators: self.generators.len(),
             connections: self.connections,
@@ -237,7 +262,7 @@ impl LoadPlan {
             paired: false,
             warm_up: self.warm_up,
             duration: self.duration,
-            patience: Duration::from_secs(10),
+            patience: PATIENCE,
             trials,
             seed,
             pin: false,
@@ -303,10 +328,12 @@ mod tests {
         let swaps = LoadPlan { swap_roles: true, ..stays.clone() };
         assert_eq!(swaps.passes(), 3);
         assert_eq!([0, 1, 2].map(|pass| roles(&swaps, pass)), ["a b c", "b c a", "c a b"]);
-        // A plan of before has no such field.
-        let text = serde_json::to_string(&stays).unwrap();
-        assert!(!text.contains("swap_roles"), "{text}");
-        assert!(!serde_json::from_str::<LoadPlan>(&text).unwrap().swap_roles);
+        // A plan of before has no such fields.
+        let mut before = serde_json::to_value(&stays).unwrap();
+        assert!(before.as_object_mut().unwrap().remove("options").is_some());
+        assert_eq!(before.get("swap_roles"), None);
+        let read: LoadPlan = serde_json::from_value(before).unwrap();
+        assert_eq!((read.swap_roles, read.options), (false, LoadOptions::default()));
     }
 
     #[test]

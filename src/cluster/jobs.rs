@@ -14,8 +14,6 @@ use crate::record::{append, cut_torn_line, lines};
 use paceline_core::clock::utc;
 
 pub(super) const JOBS: &str = "jobs.jsonl";
-/// The word on tasks that `paceline cluster cancel` has ended. No scheduler says this.
-const CANCELLED: &str = "cancelled by paceline";
 
 /// A line of `jobs.jsonl`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,6 +31,17 @@ pub(super) enum Event {
     Cancelled { at: String },
 }
 
+/// How a task has ended without a result.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    /// With this word of the scheduler. Another attempt may succeed.
+    Lost(String),
+    /// With this word of the scheduler. Another attempt would end the same way.
+    GaveUp(String),
+    /// By `paceline cluster cancel`.
+    Cancelled,
+}
+
 /// Blocks that were submitted together.
 #[derive(Clone, Debug)]
 pub(super) struct Submission {
@@ -42,8 +51,8 @@ pub(super) struct Submission {
     pub blocks: Vec<String>,
     /// The scheduler's id; `None` while it is not known whether it has taken the job.
     pub job: Option<String>,
-    /// The tasks that ended without a result: the scheduler's word, and whether another attempt would end alike.
-    pub ended: BTreeMap<String, (String, bool)>,
+    /// The tasks that ended without a result.
+    pub ended: BTreeMap<String, End>,
 }
 
 impl Submission {
@@ -123,14 +132,15 @@ impl Jobs {
                 self.submissions.retain(|of| of.number != submission);
             }
             Event::Ended { submission, block, word, given_up } => {
+                let end = if given_up { End::GaveUp(word) } else { End::Lost(word) };
                 self.with(submission, |of| {
-                    of.ended.insert(block, (word, given_up));
+                    of.ended.insert(block, end);
                 });
             }
             Event::Cancelled { .. } => {
                 for of in &mut self.submissions {
                     for block in of.blocks.clone() {
-                        of.ended.entry(block).or_insert_with(|| (CANCELLED.into(), false));
+                        of.ended.entry(block).or_insert(End::Cancelled);
                     }
                 }
             }
@@ -152,7 +162,7 @@ impl Jobs {
     /// Returns the number of submissions of a block that the user has not cancelled.
     pub(super) fn not_cancelled(&self, block: &str) -> u32 {
         let counts = |of: &&Submission| {
-            let is_cancelled = of.ended.get(block).is_some_and(|(word, _)| word == CANCELLED);
+            let is_cancelled = matches!(of.ended.get(block), Some(End::Cancelled));
             of.blocks.iter().any(|id| id == block) && !is_cancelled
         };
         self.submissions.iter().filter(counts).count() as u32
@@ -164,7 +174,7 @@ impl Jobs {
         for of in &self.submissions {
             for block in &of.blocks {
                 match of.ended.get(block) {
-                    Some((word, true)) => words.insert(block.clone(), word.clone()),
+                    Some(End::GaveUp(word)) => words.insert(block.clone(), word.clone()),
                     _ => words.remove(block),
                 };
             }

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::{
     Block, Engine, Fault, PlanFolder,
-    engine::{Listed, Meaning, Values},
-    jobs::{Event, Jobs, Submission},
+    engine::{Listed, Meaning, NAME_IT_AGAIN, Values},
+    jobs::{End, Event, Jobs, Submission},
     pace::{changed, seconds_left},
     part::attempts,
 };
@@ -137,7 +137,7 @@ pub struct Watch<'a> {
     said: BTreeMap<String, (u32, Meaning, Instant)>,
     /// The blocks that are done, and when each began and ended.
     measured: BTreeMap<String, (f64, f64)>,
-    /// Whether no line of the last list could be read, or the engine's file is gone.
+    /// Whether no line of the last list could be read.
     unread: bool,
 }
 
@@ -174,7 +174,8 @@ impl<'a> Watch<'a> {
     ///
     /// # Errors
     ///
-    /// Returns a fault where what is found out cannot be written.
+    /// Returns a fault where what is found out cannot be written, or where blocks are under way and the engine's file is
+    /// gone.
     pub fn look(&mut self) -> Result<Status, Fault> {
         if self.lock.is_none() {
             self.jobs = Jobs::read(&self.plan.dir)?;
@@ -182,8 +183,10 @@ impl<'a> Watch<'a> {
         let begun = self.read_files();
         let (listed, outage) = match self.list() {
             Ok(listed) => (listed, None),
-            // Not even the second list can be read: to wait would not help.
-            Err(fault @ Fault::Usage(_)) if self.unread => return Err(fault),
+            // There is no engine to ask, or not even the second list can be read: to wait would not help.
+            Err(fault @ Fault::Usage(_)) if self.engine.is_none() || self.unread => {
+                return Err(fault);
+            }
             Err(fault) => {
                 self.unread = matches!(fault, Fault::Usage(_));
                 (vec![], Some(fault.why().to_owned()))
@@ -259,9 +262,7 @@ impl<'a> Watch<'a> {
         }
         let engine = self.engine.as_ref().ok_or_else(|| {
             let dir = self.plan.dir.display();
-            Fault::Usage(format!(
-                "engine.toml is gone from {dir}: name the engine again with paceline cluster submit --engine"
-            ))
+            Fault::Usage(format!("engine.toml is gone from {dir}; {NAME_IT_AGAIN}"))
         })?;
         let names: Vec<&str> = open.iter().map(|of| of.name.as_str()).collect();
         let jobs: Vec<&str> = open.iter().filter_map(|of| of.job.as_deref()).collect();
@@ -326,9 +327,13 @@ impl<'a> Watch<'a> {
             return Ok(status(BlockState::Done, None, None));
         }
         let Some(last) = last else { return Ok(status(BlockState::Planned, None, None)) };
-        if let Some((word, given_up)) = last.ended.get(&block.id) {
-            let state = if *given_up { BlockState::GaveUp } else { BlockState::Lost };
-            return Ok(status(state, Some(word.clone()), None));
+        if let Some(end) = last.ended.get(&block.id) {
+            let (state, word) = match end {
+                End::Lost(word) => (BlockState::Lost, word.as_str()),
+                End::GaveUp(word) => (BlockState::GaveUp, word.as_str()),
+                End::Cancelled => (BlockState::Lost, "cancelled by paceline"),
+            };
+            return Ok(status(state, Some(word.to_owned()), None));
         }
         let (Some(engine), None) = (&self.engine, outage) else {
             return Ok(status(BlockState::Submitted, outage.map(str::to_owned), None));

@@ -35,6 +35,10 @@ pub fn submit(
     again: fn(BlockState) -> bool,
 ) -> Result<Submitted, Fault> {
     plan.check_build()?;
+    if let (Some(engine), Err(_)) = (&engine, Engine::used(&plan.dir)) {
+        // The engine before can no longer be asked.
+        engine.leave_copy(&plan.dir)?;
+    }
     let mut watch = Watch::locked(plan)?;
     let used = watch.engine.take();
     let engine = match (engine, used) {

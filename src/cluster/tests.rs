@@ -183,6 +183,7 @@ pub(super) fn load_from(generators: &[&str]) -> LoadPlan {
         warm_up: Duration::ZERO,
         duration: Duration::from_secs(1),
         swap_roles: false,
+        options: LoadOptions::default(),
     }
 }
 

@@ -19,10 +19,10 @@ pub struct Condition {
 }
 
 /// How many requests may be errors.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct MaxErrors(Amount);
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 enum Amount {
     /// A value in the unit of the metric.
     Of(f64),

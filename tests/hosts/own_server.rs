@@ -13,6 +13,7 @@ use std::{
 };
 
 use paceline::record::{Cell, State};
+use paceline_core::generator::Arrivals;
 use rustix::{
     process::Signal,
     thread::{LinkNameSpaceType, move_into_link_name_space},
@@ -154,6 +155,7 @@ fn forward(mut from: TcpStream, mut to: TcpStream, delay: Duration) {
 }
 
 const FINE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const SICK: &str = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\nsick";
 
 #[test]
 fn a_planted_delay_of_5_ms_is_found_as_5_ms() {
@@ -219,10 +221,7 @@ fn a_users_own_server_is_loaded_without_the_token_and_sees_the_url_as_typed() {
 #[test]
 fn a_users_own_server_that_fails_or_is_not_there_fails_the_cell_with_the_reason() {
     let nodes = Nodes::on_loopback(17_514);
-    let (sick, _) = answering(
-        "127.0.0.1:0",
-        "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\nsick",
-    );
+    let (sick, _) = answering("127.0.0.1:0", SICK);
     for (address, why) in [(sick, "status 500"), (dead(), "the connection was refused")] {
         let (cell, printed) =
             nodes.load(&format!("http://{address}/"), &["--rate", "200", "--connections", "4"]);
@@ -231,6 +230,22 @@ fn a_users_own_server_that_fails_or_is_not_there_fails_the_cell_with_the_reason(
         assert!(reason.contains(why) && reason.contains(&address.to_string()), "{reason}");
         assert!(cell.load.unwrap().hosts.is_some());
     }
+}
+
+#[test]
+fn a_users_own_server_gets_the_method_and_may_answer_as_the_plan_says() {
+    let nodes = Nodes::on_loopback(17_518);
+    let (address, heads) = answering("127.0.0.1:0", SICK);
+    let asked = "--rate 200 --connections 4 --method PUT --expect 204,500";
+    let asked = format!("{asked} --arrivals uniform --timeout 5s --max-errors 2%");
+    let more: Vec<&str> = asked.split(' ').collect();
+    let (cell, printed) = nodes.load(&format!("http://{address}/"), &more);
+    // On a busy machine it may be invalid, for a reason of the generator.
+    assert!([State::Ok, State::Invalid].contains(&cell.state), "{printed}");
+    let load = cell.load.unwrap();
+    assert_eq!((load.timeout_seconds, load.arrivals), (Some(5.0), Some(Arrivals::Uniform)));
+    let heads = heads.lock().unwrap();
+    assert!(!heads.is_empty() && heads.iter().all(|head| head.starts_with("PUT / HTTP/1.1\n")));
 }
 
 /// Works on two trials of 1 s within 4 s. The leader is stopped for longer than that: once the first trial goes on, or

@@ -39,6 +39,10 @@ fn a_plan_that_makes_no_sense_is_refused_with_exit_code_2() {
             "http://10.93.0.1:8080/ --connections 1 --generator c=10.93.0.3",
             "2 generators cannot share 1 connection",
         ),
+        ("serve-plain --rate 9 --timeout 11s", "awaits its last answers for 10s"),
+        ("serve-plain --connections 9 --arrivals burst", "add --rate, or leave --arrivals out"),
+        ("serve-plain --rate 9 --expect 200", "--expect is for a URL"),
+        ("serve-plain --rate 9 --method PUT", "are for a URL"),
         ("serve-plain --rate 9 --scale 9", "leave --scale, --pin and --placement out"),
         ("serve-plain --rate 9 --pin", "leave --scale, --pin and --placement out"),
         ("serve-plain --rate 9 --placement inside", "leave --scale, --pin and --placement out"),
@@ -54,9 +58,9 @@ fn a_plan_that_makes_no_sense_is_refused_with_exit_code_2() {
     };
     let (known, mut others) = (options(&["cluster", "plan"]), options(&["load"]));
     others.retain(|option| !known.contains(option));
-    assert!(others.iter().any(|option| option == "timeout") && others.len() > 9, "{others:?}");
+    assert!(others.iter().any(|option| option == "header") && others.len() > 9, "{others:?}");
     for option in others {
-        let why = format!("unexpected argument '--{option}' found");
+        let why = format!("paceline cluster plan does not take --{option}, an option of paceline ");
         refused(&format!("{nodes} serve-plain --rate 9 --{option}"), &why);
     }
     for (words, why) in [
@@ -66,6 +70,7 @@ fn a_plan_that_makes_no_sense_is_refused_with_exit_code_2() {
         ("--duration 9s", "--server"),
         ("--warm-up 9s", "--server"),
         ("--port 7000", "--server"),
+        ("--timeout 1s", "--server"),
         (
             "--rate 9 --server a=127.0.0.1 --generator b=10.93.0.2",
             "other nodes cannot reach a at 127.0.0.1",
@@ -74,7 +79,9 @@ fn a_plan_that_makes_no_sense_is_refused_with_exit_code_2() {
         refused(&format!("plan --out plan serve-plain {words}"), why);
     }
     assert!(!folder.path().join("plan").exists());
-    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], "");
+    planned(folder.path(), &["a=127.0.0.1", "b=127.0.0.2"], "--max-errors 2%");
+    let plan = fs::read_to_string(folder.path().join("plan/plan.json")).unwrap();
+    assert!(plan.contains("\"Of\": 0.02"), "{plan}");
     fs::write(folder.path().join("plan/token"), "short").unwrap();
     refused("manifest plan --image x", "submit this plan to Slurm or over SSH");
     refused("work plan 0000 --node z", "has no role in this plan");

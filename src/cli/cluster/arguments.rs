@@ -7,10 +7,11 @@ use clap::{Args, Subcommand};
 use crate::{
     cli::{
         Format, From, Selection, budget,
-        load::{CONNECTIONS, GENERATORS, rate},
+        load::{CONNECTIONS, GENERATORS, Spread, method, rate, status},
         values::{TRIALS, number, seed, small, time},
     },
     cluster::{PORT, PlanNode},
+    load::MaxErrors,
 };
 use paceline_core::job::Bound;
 
@@ -86,6 +87,22 @@ pub(in crate::cli) struct BetweenArguments {
     /// --rate, the most connections.
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, CONNECTIONS), requires = "server")]
     pub(super) connections: Option<usize>,
+    /// How the requests of an open loop are spread over time [default: poisson].
+    #[arg(long, value_enum, value_name = "HOW", requires = "server")]
+    pub(super) arrivals: Option<Spread>,
+    /// The method of requests to a URL [default: GET].
+    #[arg(long, value_name = "METHOD", value_parser = method, requires = "server")]
+    pub(super) method: Option<String>,
+    /// The statuses of a URL that count as right answers, such as `200,204` [default: every 2xx].
+    #[arg(long, value_delimiter = ',', value_name = "STATUS", value_parser = status, requires = "server")]
+    pub(super) expect: Vec<u16>,
+    /// The time from its intended start within which a request must be answered, of at most 10s [default: no limit].
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| time(text, "the timeout", Duration::from_millis(1)), requires = "server")]
+    pub(super) timeout: Option<Duration>,
+    /// Count errors, and fail only if a trial has more than this share or number of them, such as 1% or 20. Without it, the
+    /// first error ends the load.
+    #[arg(long, value_name = "SHARE|N", allow_negative_numbers = true, value_parser = MaxErrors::parse, requires = "server")]
+    pub(super) max_errors: Option<MaxErrors>,
     /// The time in which requests are measured.
     #[arg(long, default_value = "5s", value_name = "TIME", value_parser = |text: &str| time(text, "the duration", Duration::from_millis(500)), requires = "server")]
     pub(super) duration: Duration,

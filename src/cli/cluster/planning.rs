@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use super::{arguments::PlanArguments, fault};
 use crate::{
-    cli::{CliError, Format, Output, RunArguments, order, usage},
-    cluster::{LoadPlan, PlanFolder, make},
+    cli::{
+        CliError, Format, Output, RunArguments,
+        load::{ARRIVALS_WITHOUT_RATE, arrivals},
+        order, usage,
+    },
+    cluster::{LoadOptions, LoadPlan, PlanFolder, make},
     load::Url,
     machine::cores,
     output::for_option,
     start::refuse_debug_build,
 };
-use paceline_core::generator::{Arrivals, Drive};
+use paceline_core::generator::Drive;
 
 /// The default time for a block.
 const BUDGET: Duration = Duration::from_mins(10);
@@ -90,7 +94,10 @@ fn between(asked: &PlanArguments) -> Result<LoadPlan, CliError> {
         ));
     }
     let drive = match (of.rate, of.connections) {
-        (Some(rate), _) => Drive::Open { rate, arrivals: Arrivals::Poisson },
+        (Some(rate), _) => Drive::Open { rate, arrivals: arrivals(of.arrivals) },
+        (None, Some(_)) if of.arrivals.is_some() => {
+            return Err(usage(ARRIVALS_WITHOUT_RATE.into()));
+        }
         (None, Some(_)) => Drive::Closed,
         (None, None) => {
             return Err(usage(
@@ -108,6 +115,12 @@ fn between(asked: &PlanArguments) -> Result<LoadPlan, CliError> {
         warm_up: of.warm_up,
         duration: of.duration,
         swap_roles: of.swap_roles,
+        options: LoadOptions {
+            method: of.method.clone(),
+            accept: of.expect.clone(),
+            timeout: of.timeout,
+            max_errors: of.max_errors,
+        },
     };
     load.with_generators(of.generators).map_err(usage)
 }

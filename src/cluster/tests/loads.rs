@@ -1,7 +1,10 @@
 //! Parts of loads between nodes: each planned cell once, on the plan's nodes, on machines of one kind.
 
 use super::*;
-use crate::{load::unmeasured, record::Cell};
+use crate::{
+    load::{MaxErrors, Url, unmeasured},
+    record::Cell,
+};
 
 /// How a part differs from what its node would have written.
 type Change = fn(&mut NodeFile, &mut Vec<Cell>);
@@ -90,4 +93,31 @@ fn figures_of_two_kinds_of_machines_are_in_one_record_of_a_load_only_if_told() {
         let found = collect(&plan, &results, false, true).unwrap();
         assert_eq!(read(&found.folders[0]).unwrap().run.settings["any_machine"], true);
     }
+}
+
+#[test]
+fn a_block_has_the_options_of_the_plan_as_they_were_written_to_its_file() {
+    let ip = "10.9.0.1".parse().unwrap();
+    let url = Url::on_node("http://10.9.0.1:8080/", ip).map(Result::unwrap);
+    let options = LoadOptions {
+        method: Some("PUT".into()),
+        accept: vec![204, 404],
+        timeout: Some(Duration::from_secs(10)),
+        max_errors: Some(MaxErrors::parse("0.1%").unwrap()),
+    };
+    let planned = LoadPlan { url, options: options.clone(), ..load_from(&["b=10.9.0.2"]) };
+    let text = serde_json::to_string(&planned.with_generators(None).unwrap()).unwrap();
+    let read: LoadPlan = serde_json::from_str(&text).unwrap();
+    let of = read.order(None, &[], (None, 2), (1, 1));
+    let found = LoadOptions {
+        method: of.request_options.method,
+        accept: of.accept,
+        timeout: of.timeout,
+        max_errors: of.max_errors,
+    };
+    assert_eq!(found, options);
+    let timeout = Some(Duration::from_millis(10_001));
+    let long = LoadPlan { options: LoadOptions { timeout, ..options }, ..read };
+    let why = long.with_generators(None).unwrap_err();
+    assert!(why.starts_with("--timeout 10s 1ms is too long") && why.contains("for 10s"), "{why}");
 }

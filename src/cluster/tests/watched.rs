@@ -159,20 +159,43 @@ fn an_attempt_that_the_user_has_cancelled_does_not_count_as_lost() {
 }
 
 #[test]
+fn an_attempt_is_cancelled_by_an_event_of_its_own_and_by_no_word_of_a_scheduler() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 1);
+    let mut jobs = jobs::Jobs::read(&plan.dir).unwrap();
+    let block = plan.plan.blocks[0].id.clone();
+    let submission = jobs.intend("name".into(), vec![block.clone()]).unwrap().number;
+    let word = "cancelled by paceline".to_owned();
+    let ended = jobs::Event::Ended { submission, block: block.clone(), word, given_up: false };
+    jobs.write(ended).unwrap();
+    assert_eq!(jobs.not_cancelled(&block), 1);
+}
+
+#[test]
 fn a_plan_whose_engine_is_gone_is_not_waited_for_and_goes_on_with_one_that_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let plan = plan(folder.path(), 1);
     let engine = engine(folder.path(), "mine", "grace_seconds = 0");
     submitted(&plan, Some(&engine), |_| true).unwrap();
-    fs::remove_file(plan.dir.join("engine.toml")).unwrap();
-    let mut watch = Watch::open(&plan).unwrap();
-    let outage = watch.look().unwrap().outage.unwrap();
-    assert!(outage.starts_with("engine.toml is gone from "), "{outage}");
-    assert_eq!(watch.look().err(), Some(Fault::Usage(outage)));
-    drop(watch);
     fs::write(folder.path().join("list"), "").unwrap();
-    let again = submitted(&plan, Some(&engine), |state| state == BlockState::Lost).unwrap();
-    assert_eq!(again.blocks, 2);
+    let file = plan.dir.join("engine.toml");
+    let cases: [(Option<&[u8]>, &str); 3] = [
+        (None, "engine.toml is gone from "),
+        (Some(b"name = 1"), "engine.toml is not an engine file: "),
+        (Some(b"\xff"), "engine.toml: cannot be read: "),
+    ];
+    for (left, why) in cases {
+        fs::remove_file(&file).unwrap();
+        if let Some(left) = left {
+            fs::write(&file, left).unwrap();
+        }
+        let looked = Watch::open(&plan).and_then(|mut watch| watch.look());
+        let Err(Fault::Usage(said)) = looked else { panic!("it is waited for: {why}") };
+        let what_to_do = "; name the engine again with paceline cluster submit --engine";
+        assert!(said.contains(why) && said.ends_with(what_to_do), "{said}");
+        let again = submitted(&plan, Some(&engine), |state| state != BlockState::Done).unwrap();
+        assert_eq!(again.blocks, 2);
+    }
 }
 
 #[test]
