@@ -249,7 +249,7 @@ struct Outcome {
 impl Outcome {
     /// Runs each command of a document.
     fn add(&mut self, document: &Path, text: &str, service: &str, server: &str) {
-        let folder = folder(service);
+        let (folder, document) = (folder(service), document.display());
         for written in commands(text) {
             if entry(NOT_RUN, |entry| entry.0, written, &mut self.used).is_some() {
                 continue;
@@ -262,7 +262,7 @@ impl Outcome {
                 self.used.insert((*word).to_owned());
             }
             if !command.starts_with("paceline ") {
-                self.wrong.push(format!("{document:?}: {written}: in no list"));
+                self.wrong.push(format!("{document}: {written}: in no list"));
                 continue;
             }
             eprintln!("{command}");
@@ -278,7 +278,7 @@ impl Outcome {
             {
                 let from = said.lines().count().saturating_sub(12);
                 let end = said.lines().skip(from).collect::<Vec<_>>().join("\n");
-                let wrong = format!("{document:?}: {command}: exit code {code}\n{end}\n{reasons:?}");
+                let wrong = format!("{document}: {command}: exit code {code}\n{end}\n{reasons:?}");
                 self.wrong.push(wrong);
             }
             self.ran += 1;

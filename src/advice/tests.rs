@@ -110,15 +110,13 @@ fn only_the_class_of_most_cells_is_ranked() {
         [("pool", Standing::Best), ("compio", Standing::Behind), ("tokio", Standing::Unranked)];
     assert_eq!(standings(&at.throughput), expected);
     assert_eq!(recommended(at), ["pool"]);
-    assert_eq!(
-        at.without[0].reason,
-        "offered from inside, and the others outside"
-    );
+    assert_eq!(at.without[0].reason, "offered from inside, and the others outside");
 }
 
 #[test]
 fn no_model_overtakes_one_of_the_other_placement_class() {
-    let at = |model, scale, rate, placement| Cell { placement, ..cell(model, scale, rate, 1.0, 1.0) };
+    let at =
+        |model, scale, rate, placement| Cell { placement, ..cell(model, scale, rate, 1.0, 1.0) };
     let (inside, outside) = (Placement::Inside, Placement::Outside);
     let cells = [
         // More models can be ranked inside at 1, and more outside at 10.

@@ -216,9 +216,9 @@ impl Engine {
         let text = file::read_text(&path, LONGEST);
         let text = text.map_err(|why| Fault::Usage(format!("{name}: {why}")));
         let engine = text.and_then(|text| Engine::parse(&name, &text));
-        engine.map(Some).map_err(|fault| {
-            Fault::Usage(format!("{}; {NAME_IT_AGAIN}", fault.why().trim_end()))
-        })
+        engine
+            .map(Some)
+            .map_err(|fault| Fault::Usage(format!("{}; {NAME_IT_AGAIN}", fault.why().trim_end())))
     }
 
     fn parse(name: &str, text: &str) -> Result<Self, Fault> {

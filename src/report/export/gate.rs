@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     output::cut,
-    record::{Change, Gate, GateCell, Metric, Overall, Presence, Sameness, State, Verdict, inverse},
+    record::{
+        Change, Gate, GateCell, Metric, Overall, Presence, Sameness, State, Verdict, inverse,
+    },
 };
 
 /// The longest name and reason, in characters.

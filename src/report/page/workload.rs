@@ -172,12 +172,13 @@ fn throughput(
     } else {
         " Shaded bands are where the best changes hands: somewhere between the two scales."
     };
-    let is_broken = plot.series.iter().flat_map(|series| &series.points).any(|point| point.after_gap);
-    let broken =
-        if is_broken { " A line is broken where a scale has no figure." } else { "" };
+    let is_broken =
+        plot.series.iter().flat_map(|series| &series.points).any(|point| point.after_gap);
+    let broken = if is_broken { " A line is broken where a scale has no figure." } else { "" };
     let picture = is_line(&plot.series).then_some(Picture::Plot(plot));
     // Without a chart there is neither a bar nor a dotted line.
-    let drawn = picture.as_ref().map(|_| format!(" Bars are intervals.{broken}{bound}{crossed}{only}"));
+    let drawn =
+        picture.as_ref().map(|_| format!(" Bars are intervals.{broken}{bound}{crossed}{only}"));
     let drawn = drawn.unwrap_or_default();
     let least = load::least_note(lines.iter().flat_map(|line| line.cells.iter().copied()));
     let caption = format!(
@@ -333,10 +334,8 @@ fn memory(lines: &[&Line]) -> Option<Figure> {
 
 /// Returns the crossings in words.
 fn crossings((title, advice): (String, &Advice)) -> Option<Table> {
-    let mut table = Table::new(
-        title,
-        "by | ahead up to | scale | ahead from | scale | how it is known",
-    );
+    let mut table =
+        Table::new(title, "by | ahead up to | scale | ahead from | scale | how it is known");
     let all = |leaders: &[Leaders]| {
         let own = |one: &Leaders| name(&series_name(&one.model, one.workers));
         let names: Vec<String> = leaders.iter().map(own).collect();
