@@ -48,6 +48,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("scripts/upgrade.sh", "the same"),
     ("nice scripts/mutants.py", "needs cargo-mutants, and builds a copy of the repository"),
     ("GATE_BUDGET=2m scripts/gate.sh", "the same"),
+    ("scripts/engines-agreement.sh", "needs a quiet machine"),
     ("scripts/hosts-agreement.py", "needs a quiet machine"),
     ("cargo run --release -- selftest", "takes an hour, and a minute without what it plants"),
     ("paceline selftest", "the same"),
