@@ -255,3 +255,14 @@ fn what_tests_need_changes_no_feature_of_what_users_build() {
     let changed: Vec<_> = of_users.difference(&of_tests).collect();
     assert!(changed.is_empty() && of_users.len() > 100, "{changed:?}");
 }
+
+/// The documents say that `cargo run --release --` is `paceline`; the workspace has other programs.
+#[test]
+fn cargo_run_without_a_name_runs_paceline() {
+    let asked = ["metadata", "--format-version=1", "--no-deps", "--offline"];
+    let output = Command::new(env!("CARGO")).args(asked).output().unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let named: Vec<&str> = packages.filter_map(|package| package["default_run"].as_str()).collect();
+    assert_eq!(named, ["paceline"]);
+}
