@@ -55,7 +55,7 @@ fn server(serve: impl Fn(Client) -> Option<()> + Send + Sync + 'static) -> Socke
     each_connection(move |stream| serve(Client { stream, answered: 0 }))
 }
 
-/// A server that serves so many connections and closes all others at once. It counts those that it has accepted.
+/// A server that serves the first `most` connections and closes every later one at once. `accepted` counts them all.
 fn with_room(most: u64, accepted: &'static AtomicU64) -> SocketAddr {
     server(
         move |mut client| {

@@ -1,4 +1,4 @@
-//! Each label stands for one computation: in tables, on the page, in comparisons, histories and exports.
+//! A label means the same computation everywhere: in tables, on the page, in comparisons, histories and exports.
 
 use std::slice;
 

@@ -187,6 +187,15 @@ fn a_workload_of_a_recorded_run_has_at_most_four_sentences() {
 }
 
 #[test]
+fn the_small_chart_of_a_workload_without_figures_is_named_after_it() {
+    let record = sample_run::only_refused();
+    let page = page_of(&record);
+    for workload in record.workloads() {
+        assert!(page.contains(&format!("<title>{workload}: ")), "{workload}");
+    }
+}
+
+#[test]
 fn a_chart_of_both_placements_has_no_band_and_breaks_lines_at_scales_without_a_figure() {
     let record = paceline::record::read(Path::new(BENCH)).unwrap();
     let svg = Charts::of(&record).svg("echo/throughput").unwrap();

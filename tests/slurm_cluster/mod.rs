@@ -18,7 +18,7 @@ pub(crate) struct Cluster {
     dir: PathBuf,
     /// Which of the networks is its own, 0 or 1.
     number: usize,
-    /// `NAME=ADDRESS`; the third is of no node.
+    /// Names and addresses, as `NAME=ADDRESS`. Slurm does not know the third.
     nodes: [String; 3],
     // No other process uses this network.
     _alone: File,

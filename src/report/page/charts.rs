@@ -97,7 +97,8 @@ pub(super) fn throughput(
     classes: &[(Placement, Advice)],
 ) -> Plot {
     let bound = bound(lines);
-    let workload = classes.first().map_or("", |(_, advice)| &advice.workload);
+    let mut cells = lines.iter().flat_map(|line| &line.cells);
+    let workload = cells.next().map_or("", |cell| &cell.workload);
     Plot {
         title: format!("{}: {unit} over {at}", super::name(workload)),
         desc: format!(
