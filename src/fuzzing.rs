@@ -20,55 +20,96 @@ pub const BORDER: u8 = 0x1e;
 /// `trials.jsonl`, `g` is `gate.json` and `gate_trials.jsonl`, and `c` is `claims.json`. Whatever can be read must be
 /// shown, compared and exported without a panic. Returns whether it could be read.
 pub fn records(data: &[u8]) -> bool {
+    read(data, None)
+}
+
+/// As [`records`], but makes only one of all tables, exports, charts and pages, which the bytes choose: a fuzzer tries
+/// many more inputs in the same time.
+pub fn records_in_one_form(data: &[u8]) -> bool {
+    let sum = data.iter().fold(0, |sum: usize, byte| sum.wrapping_mul(31) + usize::from(*byte));
+    read(data, Some(sum))
+}
+
+fn read(data: &[u8], chosen: Option<usize>) -> bool {
     let Some((kind, bytes)) = data.split_first() else { return false };
     let mut files = bytes.split(|byte| *byte == BORDER);
     let mut next = || files.next().unwrap_or_default();
     let folder = Path::new("fuzz");
     match kind {
-        b'r' => assemble(folder, next(), next(), next()).map(|record| show_run(&record)),
+        b'r' => assemble(folder, next(), next(), next()).map(|record| show_run(&record, chosen)),
         b'g' => {
-            let gate = gate_of(folder, next()).map(|gate| show_gate(&gate));
+            let gate = gate_of(folder, next()).map(|gate| show_gate(&gate, chosen));
             gate.and_then(|()| parse_lines::<GateTrial>(folder, next()).map(drop))
         }
-        b'c' => claims_of(folder, next()).map(|claims| show_claims(&claims)),
+        b'c' => claims_of(folder, next()).map(|claims| show_claims(&claims, chosen)),
         _ => return false,
     }
     .is_ok()
 }
 
-fn show_run(record: &Record) {
-    let _ = (record.check_trials(), record.workloads(), record.missing());
+/// One form in which a record is shown.
+type Form<'a> = Box<dyn Fn() + 'a>;
+
+/// Makes all `forms`, or the one with this number, which starts again behind the last.
+fn make(forms: &[Form<'_>], chosen: Option<usize>) {
+    match chosen {
+        Some(number) => forms[number % forms.len()](),
+        None => forms.iter().for_each(|form| form()),
+    }
+}
+
+fn show_run(record: &Record, chosen: Option<usize>) {
     let cells = &record.cells;
-    for extent in [Extent::Short, Extent::All] {
-        drop([cells_table(cells, extent), load_table(cells, extent)]);
-    }
-    drop([limits_table(cells), summary(cells)]);
-    if let Ok(comparison) = compare_records(record, record, false) {
-        drop(comparison_table(&comparison, Extent::All));
-    }
     let both = [record.clone(), record.clone()];
-    drop(agreement_table(&agreement(&both)));
     let history = series(&both, &[]);
-    drop([history_table(&history), history_csv(&history)]);
+    let mut forms: Vec<Form<'_>> = vec![
+        Box::new(|| drop((record.check_trials(), record.workloads(), record.missing()))),
+        Box::new(|| drop([limits_table(cells), summary(cells)])),
+        Box::new(|| {
+            if let Ok(comparison) = compare_records(record, record, false) {
+                drop(comparison_table(&comparison, Extent::All));
+            }
+        }),
+        Box::new(|| drop(agreement_table(&agreement(&both)))),
+        Box::new(|| drop([history_table(&history), history_csv(&history)])),
+        Box::new(|| {
+            let charts = Charts::of(record);
+            for name in charts.names() {
+                assert!(charts.svg(name).is_some(), "{name} is listed and not drawn");
+            }
+        }),
+        Box::new(|| {
+            drop(page(&Sources { records: &both, history: &history, ..Sources::default() }));
+        }),
+    ];
+    for extent in [Extent::Short, Extent::All] {
+        forms.push(Box::new(move || drop([cells_table(cells, extent), load_table(cells, extent)])));
+    }
     for export in Export::all(false) {
-        drop(export.render(record));
+        forms.push(Box::new(move || drop(export.render(record))));
     }
-    let charts = Charts::of(record);
-    for name in charts.names() {
-        assert!(charts.svg(name).is_some(), "{name} is listed and not drawn");
-    }
-    drop(page(&Sources { records: &both, history: &history, ..Sources::default() }));
+    make(&forms, chosen);
 }
 
-fn show_gate(gate: &Gate) {
-    drop([gate_table(gate, true), gate_table(gate, false)]);
+fn show_gate(gate: &Gate, chosen: Option<usize>) {
+    let mut forms: Vec<Form<'_>> = vec![
+        Box::new(|| drop([gate_table(gate, true), gate_table(gate, false)])),
+        Box::new(|| {
+            drop(page(&Sources { gates: std::slice::from_ref(gate), ..Sources::default() }));
+        }),
+    ];
     for export in Export::all(true) {
-        drop(export.render(gate));
+        forms.push(Box::new(move || drop(export.render(gate))));
     }
-    drop(page(&Sources { gates: std::slice::from_ref(gate), ..Sources::default() }));
+    make(&forms, chosen);
 }
 
-fn show_claims(claims: &Claims) {
-    drop(claims_table(claims, Extent::All));
-    drop(page(&Sources { claims: std::slice::from_ref(claims), ..Sources::default() }));
+fn show_claims(claims: &Claims, chosen: Option<usize>) {
+    let forms: [Form<'_>; 2] = [
+        Box::new(|| drop(claims_table(claims, Extent::All))),
+        Box::new(|| {
+            drop(page(&Sources { claims: std::slice::from_ref(claims), ..Sources::default() }));
+        }),
+    ];
+    make(&forms, chosen);
 }

@@ -31,7 +31,7 @@ pub struct Planned<'a> {
 }
 
 /// With fewer jobs, a batch's fixed costs outweigh those per job.
-const FEW: usize = 100;
+pub(crate) const FEW: usize = 100;
 
 /// The selection of cells. An empty list means all, or the definition's own values.
 #[derive(Clone, Debug, Default)]

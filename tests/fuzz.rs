@@ -56,6 +56,7 @@ fn nothing_that_an_interpreter_says_makes_its_host_panic() {
 fn every_record_that_can_be_read_can_be_shown_compared_and_exported() {
     bless();
     fuzz("records", 300, fuzzing::records);
+    fuzz("records", 300, fuzzing::records_in_one_form);
 }
 
 /// Writes the corpus of records as small samples of what is written today.

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::pace::Cost;
-use crate::{machine::cores, plan::Planned};
+use crate::{
+    machine::cores,
+    plan::{FEW, Planned},
+};
 
 /// The overhead of a process besides its batches, if none of its series has been measured.
 const START: Duration = Duration::from_millis(40);
@@ -29,8 +32,14 @@ pub(super) fn predicted(planned: &Planned<'_>, compute_ns: f64, known: &[Measure
         let rounds = planned.workload.over_all(scale, |job| Duration::from_nanos(job.compute));
         rounds.mul_f64(compute_ns)
     };
-    let started = known.iter().map(|known| known.cost.start.saturating_sub(receipts(known.scale)));
-    let start = started.max().unwrap_or(START).saturating_add(receipts(planned.scale));
+    // Preparing a million jobs takes longer than starting a process.
+    let far = |known: &&MeasuredScale| {
+        let (less, more) = (known.scale.min(planned.scale), known.scale.max(planned.scale));
+        (more / less, less)
+    };
+    let nearest = known.iter().min_by_key(far);
+    let start = nearest.map(|known| known.cost.start.saturating_sub(receipts(known.scale)));
+    let start = start.unwrap_or(START).saturating_add(receipts(planned.scale));
     Cost { batch: batch(planned, compute_ns, known), start }
 }
 
@@ -53,7 +62,14 @@ fn work(known: &MeasuredScale, planned: &Planned<'_>) -> Duration {
     let (model, server) = known.cpu_ns;
     let workers = planned.workers.unwrap_or(usize::MAX).clamp(1, cores());
     let a_job = (model / workers as f64).max((model + server) / cores() as f64);
-    Duration::from_nanos((a_job * planned.scale as f64) as u64)
+    // What one job of an interpreter takes is mostly what a batch takes: as an estimate for a hundred it is far too much.
+    // Up to there, one that is too small costs little.
+    let jobs = if known.scale < FEW && planned.scale <= FEW {
+        (known.scale as f64 * planned.scale as f64).sqrt()
+    } else {
+        planned.scale as f64
+    };
+    Duration::from_nanos((a_job * jobs) as u64)
 }
 
 #[cfg(test)]
@@ -80,6 +96,10 @@ mod tests {
         let ms = Duration::from_millis;
         let without = of(&echo, "smol", 10_000, &[known(1, 1, (0.0, 0.0))]);
         assert!(without < ms(200), "{without:?}");
+        // A hundred jobs take less than a hundred times what one takes, most of which is the batch's.
+        let asyncio = known(1, 1, (2e6, 0.0));
+        assert_eq!(of(&echo, "tokio-current-thread", 100, &[asyncio]), ms(20));
+        assert_eq!(of(&echo, "tokio-current-thread", 1000, &[asyncio]), ms(2000));
         // 10 000 jobs of 200 µs on all cores; with one worker, the model's 150 µs on one.
         let one = known(1, 1, (150_000.0, 50_000.0));
         assert_eq!(of(&echo, "smol", 10_000, &[one]), ms(2000) / cores() as u32);
@@ -121,5 +141,15 @@ mod tests {
         let start = predicted(&planned[1], 1.0, &[one]).start;
         assert_eq!(start + Duration::from_micros(100), ms(170));
         assert_eq!(predicted(&planned[0], 1.0, &[one]), cost);
+        // The start is that of the nearest scale, because preparing many jobs takes long.
+        let sleep = [workloads::find("sleep").unwrap()];
+        let choice = Choice { scales: vec![10], ..Choice::default() };
+        let many = MeasuredScale {
+            scale: 1_000_000,
+            cost: Cost { batch: ms(900), start: ms(900) },
+            ..one
+        };
+        let planned = cells(&sleep, &models, &choice);
+        assert_eq!(predicted(&planned[0], 1.0, &[many, one]).start, ms(70));
     }
 }

@@ -3,13 +3,29 @@
 //! Coarse to fine: first the smallest scale of every series, then the largest that fits, then the scales between.
 //! Within each of these stages the order is shuffled, so that it depends neither on the model nor on its speed.
 //!
-//! The value of a cell is the square root of its scale. Depth thus comes before breadth, but no large cell takes the
-//! time of many small ones. If not all fit into the budget, the smallest scale of every series comes first, then the
-//! cells with the most value for their time; so the slowest are left out first.
+//! The value of a cell is the square root of its scale, and twice that at the end of a series that tables show: its
+//! largest scale that takes at most a twelfth of the budget. Depth thus comes before breadth, but no large cell takes the time of many small
+//! ones. If not all fit into the budget, the smallest scale of every series comes first, then the cells with the most
+//! value for their time; so the slowest are left out first.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use crate::plan::Planned;
+
+/// How much more the end of a series is worth than another cell of its scale. Without it, machines slower than the one of
+/// the reference run have no time for 10 000 connections; with more, they have time for nothing else.
+const END: f64 = 2.0;
+/// The part of the budget that the end of a series may take.
+const END_SHARE: u32 = 12;
+
+/// The time for cells.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// The whole budget.
+    pub(super) budget: Duration,
+    /// What is left of it for cells that have not begun.
+    pub(super) left: Duration,
+}
 
 /// A cell that has not begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +34,8 @@ pub(super) struct Waiting {
     pub(super) index: usize,
     /// Its series: one workload on one model with one worker count.
     pub(super) series: usize,
+    /// Whether it has the most workers of its model: tables show no others.
+    pub(super) shown: bool,
     /// The number of jobs in a batch.
     pub(super) scale: usize,
     /// Its index in the shuffled order.
@@ -26,16 +44,12 @@ pub(super) struct Waiting {
     pub(super) need: Duration,
 }
 
-/// Returns the cell of `waiting` to measure next, with `left` of the budget. `greatest` is the greatest scale of each
+/// Returns the cell of `waiting` to measure next, with this room. `greatest` is the greatest scale of each
 /// series that has been measured. `None` if nothing fits any more.
 ///
 /// As predictions improve, a greater scale of a series may fit: it then comes before those between.
-pub(super) fn next(
-    waiting: &[Waiting],
-    greatest: &[Option<usize>],
-    left: Duration,
-) -> Option<Waiting> {
-    let fit = fitting(waiting, greatest, left);
+pub(super) fn next(waiting: &[Waiting], greatest: &[Option<usize>], room: Room) -> Option<Waiting> {
+    let fit = fitting(waiting, greatest, room);
     let mut ends: Vec<Option<(usize, usize)>> = vec![None; greatest.len()];
     for Waiting { series, scale, .. } in &fit {
         let (least, most) = ends[*series].unwrap_or((*scale, *scale));
@@ -61,17 +75,21 @@ pub(super) fn fits(
     greatest: &[Option<usize>],
     cell: Waiting,
     need: Duration,
-    left: Duration,
+    room: Room,
 ) -> bool {
     let mut waiting = waiting.to_vec();
     if let Some(own) = waiting.iter_mut().find(|other| other.index == cell.index) {
         own.need = need;
     }
-    fitting(&waiting, greatest, left).iter().any(|fit| fit.index == cell.index)
+    fitting(&waiting, greatest, room).iter().any(|fit| fit.index == cell.index)
 }
 
-/// Returns the cells that fit into `left` one after another, those with the most value for their time.
-fn fitting(waiting: &[Waiting], greatest: &[Option<usize>], left: Duration) -> Vec<Waiting> {
+/// Returns the cells that fit into what is left one after another, those with the most value for their time.
+fn fitting(waiting: &[Waiting], greatest: &[Option<usize>], room: Room) -> Vec<Waiting> {
+    let mut end = greatest.to_vec();
+    for cell in waiting.iter().filter(|cell| cell.need <= room.budget / END_SHARE) {
+        end[cell.series] = end[cell.series].max(Some(cell.scale));
+    }
     let mut smallest: Vec<Option<usize>> = vec![None; greatest.len()];
     for cell in waiting.iter().filter(|cell| greatest[cell.series].is_none()) {
         let of_series = &mut smallest[cell.series];
@@ -79,7 +97,9 @@ fn fitting(waiting: &[Waiting], greatest: &[Option<usize>], left: Duration) -> V
     }
     let price = |cell: &Waiting| {
         let first = smallest[cell.series] == Some(cell.scale);
-        (!first, cell.need.as_secs_f64() / (cell.scale as f64).sqrt())
+        let is_end = cell.shown && end[cell.series] == Some(cell.scale);
+        let times = if is_end { END } else { 1.0 };
+        (!first, cell.need.as_secs_f64() / (times * (cell.scale as f64).sqrt()))
     };
     let mut cells = waiting.to_vec();
     cells.sort_by(|a, b| {
@@ -89,7 +109,7 @@ fn fitting(waiting: &[Waiting], greatest: &[Option<usize>], left: Duration) -> V
     let mut sum = Duration::ZERO;
     cells.retain(|cell| {
         let with_it = sum.saturating_add(cell.need);
-        let fit = with_it <= left;
+        let fit = with_it <= room.left;
         sum = if fit { with_it } else { sum };
         fit
     });
@@ -102,14 +122,23 @@ pub(super) struct CellPosition {
     pub(super) index: usize,
     pub(super) workload: usize,
     pub(super) series: usize,
+    /// Whether it has the most workers of its model.
+    pub(super) shown: bool,
 }
 
 /// Returns the positions of `chosen`, in which cells of one workload and of one series are adjacent.
 pub(super) fn positions(chosen: &[Planned<'_>]) -> Vec<CellPosition> {
+    let of = |cell: &Planned<'_>| (cell.workload.name.clone(), cell.entry.info.name);
+    let mut most = HashMap::new();
+    for cell in chosen {
+        let workers = most.entry(of(cell)).or_insert(cell.workers);
+        *workers = (*workers).max(cell.workers);
+    }
     let mut positions: Vec<CellPosition> = vec![];
     for (index, cell) in chosen.iter().enumerate() {
+        let shown = most[&of(cell)] == cell.workers;
         let position = match positions.last() {
-            None => CellPosition { index, workload: 0, series: 0 },
+            None => CellPosition { index, workload: 0, series: 0, shown },
             Some(last) => {
                 let before = &chosen[last.index];
                 let same_workload = before.workload.name == cell.workload.name;
@@ -118,6 +147,7 @@ pub(super) fn positions(chosen: &[Planned<'_>]) -> Vec<CellPosition> {
                     index,
                     workload: last.workload + usize::from(!same_workload),
                     series: last.series + usize::from(!same_series),
+                    shown,
                 }
             }
         };
@@ -141,10 +171,22 @@ mod tests {
             for scale in scales {
                 let need = Duration::from_millis(u64::from(*factor) * *scale as u64);
                 let index = cells.len();
-                cells.push(Waiting { index, series, scale: *scale, rank: index, need });
+                cells.push(Waiting {
+                    index,
+                    series,
+                    shown: true,
+                    scale: *scale,
+                    rank: index,
+                    need,
+                });
             }
         }
         cells
+    }
+
+    /// Room in which no cell takes too large a part of the budget.
+    fn room(left: Duration) -> Room {
+        Room { budget: 1000 * SECOND, left }
     }
 
     /// Series and scales.
@@ -154,7 +196,7 @@ mod tests {
     fn run(mut waiting: Vec<Waiting>, mut left: Duration) -> (Cells, Cells) {
         let mut greatest = vec![None; 10];
         let mut measured = vec![];
-        while let Some(cell) = next(&waiting, &greatest, left) {
+        while let Some(cell) = next(&waiting, &greatest, room(left)) {
             waiting.retain(|other| *other != cell);
             greatest[cell.series] = greatest[cell.series].max(Some(cell.scale));
             left -= cell.need;
@@ -204,14 +246,55 @@ mod tests {
         let cell = |index: usize, scale: usize| Waiting {
             index,
             series: index,
+            shown: true,
             scale,
             rank: index,
             need: 10 * SECOND,
         };
         let waiting = [cell(0, 100), cell(1, 1_000_000)];
-        assert_eq!(next(&waiting, &[Some(1); 2], 15 * SECOND).unwrap().scale, 1_000_000);
+        assert_eq!(next(&waiting, &[Some(1); 2], room(15 * SECOND)).unwrap().scale, 1_000_000);
         // But every series has its smallest scale first.
-        assert_eq!(next(&waiting, &[None, Some(1)], 15 * SECOND).unwrap().scale, 100);
+        assert_eq!(next(&waiting, &[None, Some(1)], room(15 * SECOND)).unwrap().scale, 100);
+    }
+
+    #[test]
+    fn ten_thousand_connections_go_before_a_hundred_and_after_a_thousand() {
+        // What `echo` took per cell on a slow machine with 2 CPUs, in milliseconds.
+        let needs = [(1, 900), (10, 1000), (100, 1700), (1000, 3500), (10_000, 21_000)];
+        let mut waiting = vec![];
+        for series in 0..4 {
+            for (scale, need) in needs {
+                let index = waiting.len();
+                let need = Duration::from_millis(need);
+                waiting.push(Waiting { index, series, shown: true, scale, rank: index, need });
+            }
+        }
+        let (measured, _) = run(waiting, 4 * Duration::from_millis(900 + 3500 + 21_000));
+        let deep = |of: usize| measured.iter().filter(|(_, scale)| *scale == of).count();
+        assert_eq!([1, 10, 100, 1000, 10_000].map(deep), [4, 0, 0, 4, 4]);
+    }
+
+    #[test]
+    fn a_scale_that_takes_a_large_part_of_the_budget_is_no_end() {
+        // The scale of 1 000 has 31.6 for its 2 s, the scale of 100 has 10 for 0.5 s, or 20 if it is the end.
+        let cell = |index: usize, scale: usize, millis: u64| Waiting {
+            index,
+            series: 0,
+            shown: true,
+            scale,
+            rank: index,
+            need: Duration::from_millis(millis),
+        };
+        let waiting = [cell(0, 100, 500), cell(1, 1000, 2000)];
+        let fit = |budget| {
+            let room = Room { budget, left: 2 * SECOND };
+            fitting(&waiting, &[Some(1)], room).iter().map(|cell| cell.scale).collect::<Vec<_>>()
+        };
+        assert_eq!(fit(24 * SECOND), [1000]);
+        assert_eq!(fit(23 * SECOND), [100]);
+        let fewer = waiting.map(|cell| Waiting { shown: false, ..cell });
+        let room = Room { budget: 24 * SECOND, left: 2 * SECOND };
+        assert_eq!(fitting(&fewer, &[Some(1)], room)[0].scale, 100, "tables do not show it");
     }
 
     #[test]
@@ -219,7 +302,7 @@ mod tests {
         let mut waiting = cells(&[1; 9], &[1, 10, 100]);
         let index = waiting.len();
         let need = 3 * SECOND;
-        waiting.push(Waiting { index, series: 0, scale: 1000, rank: index, need });
+        waiting.push(Waiting { index, series: 0, shown: true, scale: 1000, rank: index, need });
         let (measured, left_out) = run(waiting.clone(), 3 * SECOND);
         assert_eq!((measured.len(), left_out), (index, vec![(0, 1000)]));
         assert_eq!(run(waiting, 4 * SECOND).1, []);
@@ -229,7 +312,7 @@ mod tests {
     fn a_cell_that_turns_out_slower_fits_only_beside_all_that_are_quicker() {
         let waiting = cells(&[1, 1], &[100, 200]);
         let ms = Duration::from_millis;
-        let fits = |need, left| fits(&waiting, &[Some(1); 2], waiting[0], need, left);
+        let fits = |need, left| fits(&waiting, &[Some(1); 2], waiting[0], need, room(left));
         assert!(fits(ms(100), ms(100)));
         assert!(!fits(ms(100), ms(99)));
         // With 300 ms it comes behind the three others: 500 ms.
@@ -241,15 +324,15 @@ mod tests {
     fn a_greater_scale_that_comes_to_fit_comes_before_those_between() {
         let mut waiting = cells(&[10], &[10, 100, 1000]);
         waiting.remove(1);
-        assert_eq!(next(&waiting, &[Some(100)], SECOND).unwrap().scale, 10);
+        assert_eq!(next(&waiting, &[Some(100)], room(SECOND)).unwrap().scale, 10);
         waiting[1].need = SECOND / 2;
-        assert_eq!(next(&waiting, &[Some(100)], SECOND).unwrap().scale, 1000);
+        assert_eq!(next(&waiting, &[Some(100)], room(SECOND)).unwrap().scale, 1000);
     }
 
     #[test]
     fn nothing_is_measured_where_nothing_fits() {
-        assert_eq!(next(&cells(&[5], &[1000]), &[None], SECOND), None);
-        assert_eq!(next(&[], &[], SECOND), None);
+        assert_eq!(next(&cells(&[5], &[1000]), &[None], room(SECOND)), None);
+        assert_eq!(next(&[], &[], room(SECOND)), None);
     }
 
     #[test]
@@ -262,5 +345,10 @@ mod tests {
             positions.iter().map(|position| (position.workload, position.series)).collect();
         assert_eq!(of, [(0, 0), (0, 0), (0, 1), (0, 1), (1, 2), (1, 2), (1, 3), (1, 3)]);
         assert!(positions.iter().enumerate().all(|(at, position)| position.index == at));
+        let cpu = [workloads::find("cpu").unwrap()];
+        let choice = plan::Choice { workers: vec![1, 2], ..choice };
+        let both = super::positions(&plan::cells(&cpu, &models[..1], &choice));
+        let shown: Vec<bool> = both.iter().map(|position| position.shown).collect();
+        assert_eq!(shown, [false, false, true, true]);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     known::{MeasuredScale, predicted},
     options::{DEFAULT_MODELS, Profile},
-    order::{CellPosition, Waiting, fits, next, positions},
+    order::{CellPosition, Room, Waiting, fits, next, positions},
     pace::{Cost, Pace},
 };
 use crate::{machine::cores, plan, run::shuffled};
@@ -14,11 +14,11 @@ use paceline_core::{job::Workers, models, workloads};
 /// Returns microseconds per job under concurrency: those of the reference run of 2026-11-26, on two shared CPUs.
 fn job_us(workload: &str, model: &str) -> f64 {
     let cost = match workload {
-        "sleep" => [0.1, 108.0, 1.0, 1.0, 10.0],
-        "echo" => [1000.0, 330.0, 500.0, 180.0, 890.0],
+        "sleep" => [0.1, 100.0, 1.0, 0.8, 10.0],
+        "echo" => [1000.0, 430.0, 450.0, 250.0, 890.0],
         "switch" => [0.0, 1000.0, 0.0, 40.0, 1500.0],
         "cpu" => [357.0, 300.0, 180.0, 180.0, 31_000.0],
-        _ => [500.0, 205.0, 300.0, 120.0, 7000.0],
+        _ => [5000.0, 222.0, 2500.0, 140.0, 12_000.0],
     };
     let kind = match model {
         "sequential" => 0,
@@ -45,7 +45,7 @@ fn rehearsed(seed: u64) -> (Vec<String>, Duration) {
     let truth = |cell: &plan::Planned<'_>| {
         let name = cell.entry.info.name;
         let work = job_us(&cell.workload.name, name) * cell.scale as f64 / 1e6;
-        let start = if name == "asyncio" { 80 } else { 10 };
+        let start = if name == "asyncio" { 120 } else { 50 } + cell.scale as u64 / 5000;
         let batch = cell.bound(COMPUTE_NS).max(Duration::from_secs_f64(work + 0.000_05));
         Cost { batch, start: Duration::from_millis(start) }
     };
@@ -61,17 +61,18 @@ fn rehearsed(seed: u64) -> (Vec<String>, Duration) {
         let waiting = |position: &CellPosition| {
             let cell = &planned[position.index];
             let need = pace.need(predicted(cell, COMPUTE_NS, &known[position.series]));
-            let CellPosition { index, series, .. } = *position;
-            Waiting { index, series, scale: cell.scale, rank: ranks[index], need }
+            let CellPosition { index, series, shown, .. } = *position;
+            Waiting { index, series, shown, scale: cell.scale, rank: ranks[index], need }
         };
         let all: Vec<Waiting> = open.iter().map(waiting).collect();
-        let Some(visited) = next(&all, &greatest, left) else { return (measured, left) };
+        let room = Room { budget: Profile::Default.budget(), left };
+        let Some(visited) = next(&all, &greatest, room) else { return (measured, left) };
         let cell = &planned[visited.index];
         let cost = truth(cell);
         let cpu_ns = (job_us(&cell.workload.name, cell.entry.info.name) * 2e3, 0.0);
         known[visited.series].retain(|known| known.scale != cell.scale);
         known[visited.series].push(MeasuredScale { scale: cell.scale, cost, cpu_ns });
-        let done = fits(&all, &greatest, visited, pace.need(cost), left);
+        let done = fits(&all, &greatest, visited, pace.need(cost), room);
         if done {
             measured.push(cell.name());
             greatest[visited.series] = greatest[visited.series].max(Some(cell.scale));
@@ -104,6 +105,6 @@ fn the_default_profile_has_room_for_its_goals_on_two_cores() {
             let cpu = format!("cpu/{model}@");
             assert!(measured.iter().any(|n| n.starts_with(&cpu) && n.ends_with("/1000")), "{cpu}");
         }
-        assert!(measured.len() > 200, "{} cells, {left:?} left", measured.len());
+        assert!(measured.len() > 130, "{} cells, {left:?} left", measured.len());
     }
 }

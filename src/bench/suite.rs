@@ -9,7 +9,7 @@ use super::{
     Options, Profile,
     in_progress::{InProgress, SeriesProgress},
     known::{MeasuredScale, predicted},
-    order::{CellPosition, Waiting, fits, next, positions},
+    order::{CellPosition, Room, Waiting, fits, next, positions},
     pace::{Cost, FEWEST, Pace, SAMPLES, to_cut},
     replay::{Benchmark, Replay},
     trial::{WarmHost, cell, cpu_ns, median_ns, samples},
@@ -88,6 +88,7 @@ pub(crate) fn measure(
         writer,
         session: Session::start(program, &run.models)?,
         deadline: start + options.budget,
+        budget: options.budget,
         pace,
         test: options.test,
         seed: options.seed,
@@ -116,6 +117,7 @@ struct Suite<'a> {
     writer: Writer,
     session: Session,
     deadline: Instant,
+    budget: Duration,
     pace: Pace,
     test: bool,
     seed: u64,
@@ -155,7 +157,7 @@ impl<'a> Suite<'a> {
         order.iter().enumerate().for_each(|(rank, index)| ranks[*index] = rank);
         while !interrupted() {
             let waiting: Vec<Waiting> = self.waiting(&ranks);
-            let Some(cell) = next(&waiting, &self.greatest(), self.unclaimed()) else {
+            let Some(cell) = next(&waiting, &self.greatest(), self.room()) else {
                 for cell in waiting {
                     let going = &self.going[cell.index];
                     let why = self.pace.over(going.slow, self.cost(going), self.unclaimed());
@@ -211,6 +213,10 @@ impl<'a> Suite<'a> {
         self.left().saturating_sub(claimed + self.analysis())
     }
 
+    fn room(&self) -> Room {
+        Room { budget: self.budget, left: self.unclaimed() }
+    }
+
     /// Returns the time that criterion will take for the cells that have begun.
     fn analysis(&self) -> Duration {
         let begun = self.going.iter().filter(|going| !going.trials.is_empty()).count();
@@ -227,9 +233,9 @@ impl<'a> Suite<'a> {
         let open =
             self.going.iter().filter(|going| going.ended.is_none() && going.trials.is_empty());
         let waiting = |going: &InProgress<'_>| {
-            let CellPosition { index, series, .. } = going.position;
+            let CellPosition { index, series, shown, .. } = going.position;
             let need = self.pace.need(self.cost(going));
-            Waiting { index, series, scale: going.planned.scale, rank: ranks[index], need }
+            Waiting { index, series, shown, scale: going.planned.scale, rank: ranks[index], need }
         };
         open.map(waiting).collect()
     }
@@ -250,7 +256,7 @@ impl<'a> Suite<'a> {
         let begun = now();
         let fits = |suite: &Self, cost: Cost| {
             let need = suite.pace.need(cost).saturating_sub(now() - begun);
-            fits(all, &suite.greatest(), waiting, need, suite.unclaimed())
+            fits(all, &suite.greatest(), waiting, need, suite.room())
         };
         let mut cost = self.cost(&self.going[index]);
         cost.start += FIRST_START;
