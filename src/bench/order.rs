@@ -3,14 +3,15 @@
 //! Coarse to fine: first the smallest scale of every series, then the largest that fits, then the scales between.
 //! Within each of these stages the order is shuffled, so that it depends neither on the model nor on its speed.
 //!
-//! The value of a cell is the square root of its scale, and twice that at the end of a series that tables show: its
-//! largest scale that takes at most a twelfth of the budget. Depth thus comes before breadth, but no large cell takes the time of many small
+//! The value of a cell is the square root of its scale, and twice that at the end of a deep series: its largest scale
+//! that takes at most a twelfth of the budget. Depth thus comes before breadth, but no large cell takes the time of many small
 //! ones. If not all fit into the budget, the smallest scale of every series comes first, then the cells with the most
 //! value for their time; so the slowest are left out first.
 
 use std::{collections::HashMap, time::Duration};
 
 use crate::plan::Planned;
+use paceline_core::job::Demand;
 
 /// How much more the end of a series is worth than another cell of its scale. Without it, machines slower than the one of
 /// the reference run have no time for 10 000 connections; with more, they have time for nothing else.
@@ -34,8 +35,8 @@ pub(super) struct Waiting {
     pub(super) index: usize,
     /// Its series: one workload on one model with one worker count.
     pub(super) series: usize,
-    /// Whether it has the most workers of its model: tables show no others.
-    pub(super) shown: bool,
+    /// Whether its series is deep.
+    pub(super) deep: bool,
     /// The number of jobs in a batch.
     pub(super) scale: usize,
     /// Its index in the shuffled order.
@@ -97,7 +98,7 @@ fn fitting(waiting: &[Waiting], greatest: &[Option<usize>], room: Room) -> Vec<W
     }
     let price = |cell: &Waiting| {
         let first = smallest[cell.series] == Some(cell.scale);
-        let is_end = cell.shown && end[cell.series] == Some(cell.scale);
+        let is_end = cell.deep && end[cell.series] == Some(cell.scale);
         let times = if is_end { END } else { 1.0 };
         (!first, cell.need.as_secs_f64() / (times * (cell.scale as f64).sqrt()))
     };
@@ -122,8 +123,9 @@ pub(super) struct CellPosition {
     pub(super) index: usize,
     pub(super) workload: usize,
     pub(super) series: usize,
-    /// Whether it has the most workers of its model.
-    pub(super) shown: bool,
+    /// Whether its series is deep: it has the most workers of its model, because tables show no others, and more jobs are
+    /// more than a longer queue.
+    pub(super) deep: bool,
 }
 
 /// Returns the positions of `chosen`, in which cells of one workload and of one series are adjacent.
@@ -136,9 +138,9 @@ pub(super) fn positions(chosen: &[Planned<'_>]) -> Vec<CellPosition> {
     }
     let mut positions: Vec<CellPosition> = vec![];
     for (index, cell) in chosen.iter().enumerate() {
-        let shown = most[&of(cell)] == cell.workers;
+        let deep = most[&of(cell)] == cell.workers && !queues(cell);
         let position = match positions.last() {
-            None => CellPosition { index, workload: 0, series: 0, shown },
+            None => CellPosition { index, workload: 0, series: 0, deep },
             Some(last) => {
                 let before = &chosen[last.index];
                 let same_workload = before.workload.name == cell.workload.name;
@@ -147,13 +149,20 @@ pub(super) fn positions(chosen: &[Planned<'_>]) -> Vec<CellPosition> {
                     index,
                     workload: last.workload + usize::from(!same_workload),
                     series: last.series + usize::from(!same_series),
-                    shown,
+                    deep,
                 }
             }
         };
         positions.push(position);
     }
     positions
+}
+
+/// Returns whether jobs that wait hold workers, so that more of them are only a longer queue.
+fn queues(cell: &Planned<'_>) -> bool {
+    let Demand { floor, round_trips, hops, .. } = cell.workload.demand();
+    let waits = !floor.is_zero() || round_trips > 0 || hops > 0;
+    waits && cell.workers.is_some() && cell.entry.info.holds_worker()
 }
 
 #[cfg(test)]
@@ -171,14 +180,7 @@ mod tests {
             for scale in scales {
                 let need = Duration::from_millis(u64::from(*factor) * *scale as u64);
                 let index = cells.len();
-                cells.push(Waiting {
-                    index,
-                    series,
-                    shown: true,
-                    scale: *scale,
-                    rank: index,
-                    need,
-                });
+                cells.push(Waiting { index, series, deep: true, scale: *scale, rank: index, need });
             }
         }
         cells
@@ -246,7 +248,7 @@ mod tests {
         let cell = |index: usize, scale: usize| Waiting {
             index,
             series: index,
-            shown: true,
+            deep: true,
             scale,
             rank: index,
             need: 10 * SECOND,
@@ -266,7 +268,7 @@ mod tests {
             for (scale, need) in needs {
                 let index = waiting.len();
                 let need = Duration::from_millis(need);
-                waiting.push(Waiting { index, series, shown: true, scale, rank: index, need });
+                waiting.push(Waiting { index, series, deep: true, scale, rank: index, need });
             }
         }
         let (measured, _) = run(waiting, 4 * Duration::from_millis(900 + 3500 + 21_000));
@@ -280,7 +282,7 @@ mod tests {
         let cell = |index: usize, scale: usize, millis: u64| Waiting {
             index,
             series: 0,
-            shown: true,
+            deep: true,
             scale,
             rank: index,
             need: Duration::from_millis(millis),
@@ -292,9 +294,9 @@ mod tests {
         };
         assert_eq!(fit(24 * SECOND), [1000]);
         assert_eq!(fit(23 * SECOND), [100]);
-        let fewer = waiting.map(|cell| Waiting { shown: false, ..cell });
+        let fewer = waiting.map(|cell| Waiting { deep: false, ..cell });
         let room = Room { budget: 24 * SECOND, left: 2 * SECOND };
-        assert_eq!(fitting(&fewer, &[Some(1)], room)[0].scale, 100, "tables do not show it");
+        assert_eq!(fitting(&fewer, &[Some(1)], room)[0].scale, 100, "it is not deep");
     }
 
     #[test]
@@ -302,7 +304,7 @@ mod tests {
         let mut waiting = cells(&[1; 9], &[1, 10, 100]);
         let index = waiting.len();
         let need = 3 * SECOND;
-        waiting.push(Waiting { index, series: 0, shown: true, scale: 1000, rank: index, need });
+        waiting.push(Waiting { index, series: 0, deep: true, scale: 1000, rank: index, need });
         let (measured, left_out) = run(waiting.clone(), 3 * SECOND);
         assert_eq!((measured.len(), left_out), (index, vec![(0, 1000)]));
         assert_eq!(run(waiting, 4 * SECOND).1, []);
@@ -348,7 +350,16 @@ mod tests {
         let cpu = [workloads::find("cpu").unwrap()];
         let choice = plan::Choice { workers: vec![1, 2], ..choice };
         let both = super::positions(&plan::cells(&cpu, &models[..1], &choice));
-        let shown: Vec<bool> = both.iter().map(|position| position.shown).collect();
-        assert_eq!(shown, [false, false, true, true]);
+        let deep = |positions: Vec<CellPosition>| -> Vec<bool> {
+            positions.iter().map(|position| position.deep).collect()
+        };
+        assert_eq!(deep(both), [false, false, true, true]);
+        // Connections wait in the queue of a pool, and computing needs a worker in any case.
+        let pool = [models::find("pool").unwrap()];
+        let choice = plan::Choice { scales: vec![1000], workers: vec![2], ..choice };
+        for (workload, is_deep) in [(&workloads[1..], false), (&cpu[..], true)] {
+            let of_pool = super::positions(&plan::cells(workload, &pool, &choice));
+            assert_eq!(deep(of_pool), [is_deep], "{}", workload[0].name);
+        }
     }
 }

@@ -61,8 +61,8 @@ fn rehearsed(seed: u64) -> (Vec<String>, Duration) {
         let waiting = |position: &CellPosition| {
             let cell = &planned[position.index];
             let need = pace.need(predicted(cell, COMPUTE_NS, &known[position.series]));
-            let CellPosition { index, series, shown, .. } = *position;
-            Waiting { index, series, shown, scale: cell.scale, rank: ranks[index], need }
+            let CellPosition { index, series, deep, .. } = *position;
+            Waiting { index, series, deep, scale: cell.scale, rank: ranks[index], need }
         };
         let all: Vec<Waiting> = open.iter().map(waiting).collect();
         let room = Room { budget: Profile::Default.budget(), left };

@@ -233,9 +233,9 @@ impl<'a> Suite<'a> {
         let open =
             self.going.iter().filter(|going| going.ended.is_none() && going.trials.is_empty());
         let waiting = |going: &InProgress<'_>| {
-            let CellPosition { index, series, shown, .. } = going.position;
+            let CellPosition { index, series, deep, .. } = going.position;
             let need = self.pace.need(self.cost(going));
-            Waiting { index, series, shown, scale: going.planned.scale, rank: ranks[index], need }
+            Waiting { index, series, deep, scale: going.planned.scale, rank: ranks[index], need }
         };
         open.map(waiting).collect()
     }
