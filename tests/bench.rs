@@ -33,6 +33,7 @@ fn figures_are_of_fresh_processes_and_criterion_has_the_same() {
     let text = printed(&suite(folder.path(), &asked, &quick).output().unwrap(), 0);
     assert!(text.contains("4 cells: 4 ok") && text.contains("each figure: 6 trials"), "{text}");
     assert!(!text.contains("time:") && text.lines().count() < 80, "{text}");
+    assert!(text.starts_with("sleep: jobs per second"), "no line is spent on nothing: {text}");
     let record = record(folder.path());
     assert_eq!((record.run.seed, record.cells.len()), (Some(7), 4));
     let log = fs::read_to_string(record.folder.join("criterion.log")).unwrap();

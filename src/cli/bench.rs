@@ -99,7 +99,7 @@ fn run() -> Result<u8, CliError> {
     // A record that cannot be completed does not keep a new one from being made.
     complete_newest(&options.results).unwrap_or_else(Some).iter().for_each(|said| print_note(said));
     let outcome = measure(&workloads, &models, &cells, &options, ready()?).map_err(internal)?;
-    say(&benched_table(&outcome.cells))?;
+    say(benched_table(&outcome.cells).trim_start_matches('\n'))?;
     left_out.iter().try_for_each(|line| say(line).map(drop))?;
     say(&summary(&outcome.cells))?;
     say(&format!("record: {}", outcome.folder.display()))?;
@@ -110,11 +110,13 @@ fn run() -> Result<u8, CliError> {
     }
     if let Some(report) = outcome.report {
         let report = report.map_err(internal)?;
+        let log = format!("{} (--verbose shows them)", outcome.log.display());
         // criterion writes no report without plots.
-        if report.exists() {
-            say(&format!("criterion's report: {}", report.display()))?;
-        }
-        say(&format!("criterion's lines: {} (--verbose shows them)", outcome.log.display()))?;
+        say(&if report.exists() {
+            format!("criterion's report: {}, its lines: {log}", report.display())
+        } else {
+            format!("criterion's lines: {log}")
+        })?;
     }
     finish(&outcome.cells, None, left)
 }
