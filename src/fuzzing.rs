@@ -60,8 +60,7 @@ fn make(forms: &[Form<'_>], chosen: Option<usize>) {
 
 fn show_run(record: &Record, chosen: Option<usize>) {
     let cells = &record.cells;
-    let both = [record.clone(), record.clone()];
-    let history = series(&both, &[]);
+    let both = || [record.clone(), record.clone()];
     let mut forms: Vec<Form<'_>> = vec![
         Box::new(|| drop((record.check_trials(), record.workloads(), record.missing()))),
         Box::new(|| drop([limits_table(cells), summary(cells)])),
@@ -70,8 +69,11 @@ fn show_run(record: &Record, chosen: Option<usize>) {
                 drop(comparison_table(&comparison, Extent::All));
             }
         }),
-        Box::new(|| drop(agreement_table(&agreement(&both)))),
-        Box::new(|| drop([history_table(&history), history_csv(&history)])),
+        Box::new(|| drop(agreement_table(&agreement(&both())))),
+        Box::new(|| {
+            let history = series(&both(), &[]);
+            drop([history_table(&history), history_csv(&history)]);
+        }),
         Box::new(|| {
             let charts = Charts::of(record);
             for name in charts.names() {
@@ -79,7 +81,9 @@ fn show_run(record: &Record, chosen: Option<usize>) {
             }
         }),
         Box::new(|| {
-            drop(page(&Sources { records: &both, history: &history, ..Sources::default() }));
+            let records = both();
+            let history = series(&records, &[]);
+            drop(page(&Sources { records: &records, history: &history, ..Sources::default() }));
         }),
     ];
     for extent in [Extent::Short, Extent::All] {

@@ -4,9 +4,9 @@
 //! Within each of these stages the order is shuffled, so that it depends neither on the model nor on its speed.
 //!
 //! The value of a cell is the square root of its scale, and twice that at the end of a deep series: its largest scale
-//! that takes at most a twelfth of the budget. Depth thus comes before breadth, but no large cell takes the time of many small
-//! ones. If not all fit into the budget, the smallest scale of every series comes first, then the cells with the most
-//! value for their time; so the slowest are left out first.
+//! that takes at most a twelfth of the budget. Depth thus comes before breadth, but no large cell takes the time of many
+//! small ones. If not all fit into the budget, the smallest scale of every series comes first, then the cells with the
+//! most value for their time; so the slowest are left out first.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -45,8 +45,8 @@ pub(super) struct Waiting {
     pub(super) need: Duration,
 }
 
-/// Returns the cell of `waiting` to measure next, with this room. `greatest` is the greatest scale of each
-/// series that has been measured. `None` if nothing fits any more.
+/// Returns the cell of `waiting` to measure next, with this room. `greatest` is the greatest scale of each series that
+/// has been measured. `None` if nothing fits any more.
 ///
 /// As predictions improve, a greater scale of a series may fit: it then comes before those between.
 pub(super) fn next(waiting: &[Waiting], greatest: &[Option<usize>], room: Room) -> Option<Waiting> {
