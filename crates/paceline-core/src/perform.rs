@@ -116,15 +116,16 @@ pub fn perform<M: Model, K: StoragePolicy>(
                     receipt.did(last);
                 }
                 Step::Offload(steps) => {
-                    let seed = receipt.child_seed(0);
-                    let work = move || plain(steps, seed);
+                    let work = offloaded(steps, receipt.child_seed(0));
                     receipt = receipt.join([Box::pin(model.offload(work)).await]);
                 }
                 Step::Gather(of) => {
-                    let children = gather::<M, K>(model, of, receipt).await;
+                    let children = gather::<M, K::Child>(model, of, receipt).await;
                     receipt = receipt.join(children.into_iter().collect::<io::Result<Vec<_>>>()?);
                 }
-                Step::Group(of) => receipt = group::group::<M, K>(model, of, receipt).await?,
+                Step::Group(of) => {
+                    receipt = group::group::<M, K::Child>(model, of, receipt).await?;
+                }
                 Step::Park => {
                     if M::BLOCKS {
                         BARRIER.block();
@@ -161,6 +162,11 @@ pub fn plain(steps: &[Step], seed: u64) -> Receipt {
         }
     }
     receipt
+}
+
+/// Returns the call of [`plain`] with these arguments: one type for all policies.
+fn offloaded(steps: &'static [Step], seed: u64) -> impl FnOnce() -> Receipt + Send + 'static {
+    move || plain(steps, seed)
 }
 
 /// Runs the children of `gather` concurrently. Boxed and with an explicit type, because otherwise the interpreter's

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     fmt, io,
     net::SocketAddr,
+    pin::Pin,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
@@ -147,11 +148,13 @@ impl<R: Runtime> Offer<'_, R> {
             // The root reads the clock, because waking the worker that runs the root is not part of the batch.
             Placement::Inside => {
                 let model = runtime.model();
-                runtime.root(async move {
+                // Of one type for all kinds of jobs, so that each model's way to run it is compiled once.
+                let root: Pin<Box<dyn Future<Output = Batch> + Send>> = Box::pin(async move {
                     let start = clock();
                     let receipts = model.gather(count, job).await;
                     Batch { elapsed: clock() - start, receipts, future_bytes }
-                })
+                });
+                runtime.root(root)
             }
             Placement::Outside | Placement::Dealt => {
                 let start = clock();

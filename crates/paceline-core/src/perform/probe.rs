@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    pin::pin,
+    pin::{Pin, pin},
     sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
     task::Poll,
     thread,
@@ -79,11 +79,18 @@ pub(super) fn probe<R: Runtime>(runtime: &R, what: Probe, clock: Clock) -> Probe
             let one = runtime.outside(1, move |_| inert(model, clock));
             one.into_iter().next().expect("one job gives one output")
         }
-        Probe::Inert => runtime.root(inert(model, clock)),
+        Probe::Inert => runtime.root(boxed(inert(model, clock))),
         Probe::Created if R::Model::BLOCKS => created_in_a_batch(runtime),
-        Probe::Created => runtime.root(created(model)),
-        Probe::Cancelled => runtime.root(cancelled(model)),
+        Probe::Created => runtime.root(boxed(created(model))),
+        Probe::Cancelled => runtime.root(boxed(cancelled(model))),
     }
+}
+
+/// A future of one type, so that each model's way to run it is compiled once.
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+fn boxed<T>(future: impl Future<Output = T> + Send + 'static) -> Boxed<T> {
+    Box::pin(future)
 }
 
 /// Runs `job` at once on a blocking model, where the call is the work; returns it as a future that is not yet driven on
@@ -118,7 +125,8 @@ async fn inert<M: Model>(model: M, clock: Clock) -> Probed {
 /// Creates a child by polling `gather` once, and checks whether it starts although nothing awaits it.
 async fn created<M: Model>(model: M) -> Probed {
     let begun: &'static AtomicBool = Box::leak(Box::default());
-    let mut children = pin!(model.gather(1, move |_| async move { begun.store(true, SeqCst) }));
+    let mut children =
+        pin!(model.gather(1, move |_| boxed(async move { begun.store(true, SeqCst) })));
     let ended = poll_fn(|context| Poll::Ready(children.as_mut().poll(context).is_ready())).await;
     thread::sleep(PAUSE);
     let at_once = begun.load(SeqCst);
@@ -135,11 +143,14 @@ async fn created<M: Model>(model: M) -> Probed {
 async fn cancelled<M: Model>(model: M) -> Probed {
     let counts: &'static [AtomicU32; 2] = Box::leak(Box::default());
     let [begun, ended] = counts;
-    let mut children = Box::pin(model.gather(CHILDREN as usize, move |_| async move {
-        begun.fetch_add(1, SeqCst);
-        let _ = model.sleep(2 * PAUSE).await;
-        ended.fetch_add(1, SeqCst);
-    }));
+    let child = move |_| {
+        boxed(async move {
+            begun.fetch_add(1, SeqCst);
+            let _ = model.sleep(2 * PAUSE).await;
+            ended.fetch_add(1, SeqCst);
+        })
+    };
+    let mut children = Box::pin(model.gather(CHILDREN as usize, child));
     poll_fn(|context| Poll::Ready(children.as_mut().poll(context).is_ready())).await;
     let _ = model.sleep(PAUSE).await;
     let seen = begun.load(SeqCst);

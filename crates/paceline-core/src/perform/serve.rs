@@ -5,6 +5,7 @@ use std::{
     fmt::{self, Write},
     io,
     net::SocketAddr,
+    pin::Pin,
 };
 
 use super::{
@@ -27,31 +28,33 @@ pub(super) fn serve<R: Runtime>(
     jobs: Jobs,
     bound: Box<dyn FnOnce(SocketAddr) + Send>,
 ) -> io::Result<Infallible> {
-    match jobs.waits() {
-        Waits::Nothing => runtime.serve(bound, move |stream| {
-            connection(stream, move |index| {
-                call(jobs.steps(index), Jobs::seed(index), index as u32)
-            })
-        }),
-        _ if R::Model::BLOCKS => of_kind::<R, All>(runtime, jobs, bound),
-        Waits::Timers => of_kind::<R, Timers>(runtime, jobs, bound),
-        Waits::Sockets => of_kind::<R, Sockets>(runtime, jobs, bound),
-        Waits::Partners => of_kind::<R, Partners>(runtime, jobs, bound),
-        Waits::Mixed => of_kind::<R, Mixed>(runtime, jobs, bound),
-    }
+    let model = runtime.model();
+    let serve = match jobs.waits() {
+        Waits::Nothing => {
+            each(move |index| call(jobs.steps(index), Jobs::seed(index), index as u32))
+        }
+        _ if R::Model::BLOCKS => of_kind::<_, All>(model, jobs),
+        Waits::Timers => of_kind::<_, Timers>(model, jobs),
+        Waits::Sockets => of_kind::<_, Sockets>(model, jobs),
+        Waits::Partners => of_kind::<_, Partners>(model, jobs),
+        Waits::Mixed => of_kind::<_, Mixed>(model, jobs),
+    };
+    runtime.serve(bound, serve)
 }
 
-fn of_kind<R: Runtime, K: StoragePolicy>(
-    runtime: &R,
-    jobs: Jobs,
-    bound: Box<dyn FnOnce(SocketAddr) + Send>,
-) -> io::Result<Infallible> {
-    let model = runtime.model();
-    runtime.serve(bound, move |stream| {
-        connection(stream, move |index| {
-            perform::<R::Model, K>(model, jobs.steps(index), Jobs::seed(index), index as u32)
-        })
-    })
+/// Serves a connection. Of one type for all kinds of jobs, so that the server of a model is compiled once: that costs an
+/// allocation for each connection.
+type Serve<S> = &'static (dyn Fn(S) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync);
+
+fn of_kind<M: Model, K: StoragePolicy>(model: M, jobs: Jobs) -> Serve<M::Stream> {
+    each(move |index| perform::<M, K>(model, jobs.steps(index), Jobs::seed(index), index as u32))
+}
+
+/// Leaks what it returns, because a server ends with its process.
+fn each<S: Stream + 'static, F: Spawnable<Output = io::Result<Receipt>>>(
+    job: impl Maker<F>,
+) -> Serve<S> {
+    Box::leak(Box::new(move |stream| Box::pin(connection(stream, job)) as _))
 }
 
 /// Answers the requests of a connection in order until either side closes it. `job` runs the job with the given index.

@@ -115,6 +115,9 @@ pub trait StoragePolicy: 'static {
     type Partner: Storage;
     /// The storage of pooled connections.
     type Pool: Storage;
+    /// The policy of children. Only jobs of `Mixed` and of blocking models have any; with a policy of their own, the others
+    /// would have every way to spawn children compiled for them as well.
+    type Child: StoragePolicy;
 }
 
 macro_rules! kinds {
@@ -126,6 +129,7 @@ macro_rules! kinds {
             type Socket = $socket;
             type Partner = $partner;
             type Pool = $pool;
+            type Child = Mixed;
         }
     )*};
 }
@@ -149,4 +153,5 @@ impl StoragePolicy for All {
     type Socket = InPlace;
     type Partner = InPlace;
     type Pool = InPlace;
+    type Child = All;
 }
