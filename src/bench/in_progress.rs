@@ -27,8 +27,9 @@ impl SeriesProgress {
 pub(super) struct InProgress<'a> {
     pub(super) planned: &'a Planned<'a>,
     pub(super) position: CellPosition,
-    /// Whether it was postponed because its warm-up was slower than predicted.
-    pub(super) slow: bool,
+    /// How often its warm-up showed that it does not fit: after the first time it is postponed, after the second it waits
+    /// until a pass has shown how much time there is.
+    pub(super) unfit: u32,
     /// Whether the suite's server has ended during a trial of it.
     pub(super) lost_server: bool,
     /// The fewest processes it gets once it has begun, if there is time.
@@ -47,7 +48,7 @@ impl<'a> InProgress<'a> {
         InProgress {
             planned,
             position,
-            slow: false,
+            unfit: 0,
             lost_server: false,
             least: 0,
             wanted: 0,
@@ -56,6 +57,11 @@ impl<'a> InProgress<'a> {
             spent: Duration::ZERO,
             ended: None,
         }
+    }
+
+    /// Returns whether it has neither begun nor ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.ended.is_none() && self.trials.is_empty()
     }
 
     pub(super) fn is_under_way(&self) -> bool {

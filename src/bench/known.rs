@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::pace::Cost;
+use super::{
+    order::END_SHARE,
+    pace::{Cost, Pace},
+};
 use crate::{
     machine::cores,
     plan::{FEW, Planned},
@@ -10,6 +13,9 @@ use crate::{
 
 /// The overhead of a process besides its batches, if none of its series has been measured.
 const START: Duration = Duration::from_millis(40);
+
+/// The part of the budget that a probe may take, by its prediction.
+const PROBE_SHARE: u32 = 100;
 
 /// The measured figures of a scale of a series.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +63,29 @@ fn batch(planned: &Planned<'_>, compute_ns: f64, known: &[MeasuredScale]) -> Dur
     by_time.max(by_cpu).min(above.unwrap_or(Duration::MAX))
 }
 
+/// Returns which of `open`, the cells of one series that have not begun, to warm up for its time alone: the greatest of
+/// few jobs, if the series seems too slow for its greatest scale by the CPU time of fewer jobs alone. What a batch of an
+/// interpreter takes whatever its scale is multiplied there.
+pub(super) fn to_probe<'p>(
+    open: &[&'p Planned<'p>],
+    compute_ns: f64,
+    known: &[MeasuredScale],
+    pace: Pace,
+    budget: Duration,
+) -> Option<&'p Planned<'p>> {
+    let last = open.iter().max_by_key(|planned| planned.scale)?;
+    let nearest = known.iter().max_by_key(|known| known.scale).filter(|known| known.scale < FEW)?;
+    let by_time = last.predict(compute_ns, Some((nearest.scale, nearest.cost.batch)));
+    let is_slow = |batch| pace.need(Cost { batch, ..nearest.cost }) > budget / END_SHARE;
+    if is_slow(by_time) || !is_slow(work(nearest, last)) {
+        return None;
+    }
+    let few = open.iter().filter(|planned| (nearest.scale + 1..=FEW).contains(&planned.scale));
+    let probe = few.max_by_key(|planned| planned.scale)?;
+    let Cost { batch, start } = predicted(probe, compute_ns, known);
+    (start + 2 * batch <= budget / PROBE_SHARE).then_some(*probe)
+}
+
 /// Returns how long the CPUs are busy with a batch of `planned`, if each job takes as long as one of `known`.
 fn work(known: &MeasuredScale, planned: &Planned<'_>) -> Duration {
     let (model, server) = known.cpu_ns;
@@ -75,7 +104,10 @@ fn work(known: &MeasuredScale, planned: &Planned<'_>) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Choice, cells};
+    use crate::{
+        bench::Profile,
+        plan::{Choice, cells},
+    };
     use paceline_core::{job::Workload, models, workloads};
 
     fn of(workload: &Workload, model: &str, scale: usize, known: &[MeasuredScale]) -> Duration {
@@ -105,6 +137,29 @@ mod tests {
         assert_eq!(of(&echo, "smol", 10_000, &[one]), ms(2000) / cores() as u32);
         let alone = of(&echo, "tokio-current-thread", 10_000, &[one]);
         assert_eq!(alone, ms(1500).max(ms(2000) / cores() as u32));
+    }
+
+    #[test]
+    fn few_jobs_are_probed_where_only_what_one_job_takes_says_that_many_are_too_slow() {
+        let sleep = [workloads::find("sleep").unwrap()];
+        let planned = cells(&sleep, &[models::find("asyncio").unwrap()], &Choice::default());
+        let minutes = Duration::from_mins(6);
+        let probed = |open: &[&Planned<'_>], known: &[MeasuredScale], budget| {
+            let pace = Pace::for_profile(Profile::Default);
+            to_probe(open, 1.0, known, pace, budget).map(|planned| planned.scale)
+        };
+        let all: Vec<_> = planned.iter().filter(|planned| planned.scale > 1).collect();
+        let one = known(1, 11, (1e6, 0.0));
+        assert_eq!(probed(&all, &[one], minutes), Some(100));
+        // It is known already, by time or by more jobs; it is fast enough; or the series has no more scales.
+        assert_eq!(probed(&all, &[one, known(100, 13, (1e5, 0.0))], minutes), None);
+        assert_eq!(probed(&all, &[known(1, 100, (1e6, 0.0))], minutes), None);
+        assert_eq!(probed(&all, &[known(1, 11, (1e3, 0.0))], minutes), None);
+        assert_eq!(probed(&[], &[one], minutes), None);
+        let many: Vec<_> = planned.iter().filter(|planned| planned.scale > 100).collect();
+        assert_eq!(probed(&many, &[one], minutes), None);
+        // The probe itself would take too long.
+        assert_eq!(probed(&all, &[one], Duration::from_secs(6)), None);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use paceline_core::job::Demand;
 /// the reference run have no time for 10 000 connections; with more, they have time for nothing else.
 const END: f64 = 2.0;
 /// The part of the budget that the end of a series may take.
-const END_SHARE: u32 = 12;
+pub(super) const END_SHARE: u32 = 12;
 
 /// The time for cells.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    known::{MeasuredScale, predicted},
+    known::{MeasuredScale, predicted, to_probe},
     options::{DEFAULT_MODELS, Profile},
     order::{CellPosition, Room, Waiting, fits, next, positions},
     pace::{Cost, Pace},
@@ -45,9 +45,16 @@ fn rehearsed(seed: u64) -> (Vec<String>, Duration) {
     let truth = |cell: &plan::Planned<'_>| {
         let name = cell.entry.info.name;
         let work = job_us(&cell.workload.name, name) * cell.scale as f64 / 1e6;
-        let start = if name == "asyncio" { 120 } else { 50 } + cell.scale as u64 / 5000;
-        let batch = cell.bound(COMPUTE_NS).max(Duration::from_secs_f64(work + 0.000_05));
+        let start = if name == "asyncio" { 210 } else { 50 } + cell.scale as u64 / 5000;
+        let overhead = if name == "asyncio" { 0.001 } else { 0.000_05 };
+        let batch = cell.bound(COMPUTE_NS).max(Duration::from_secs_f64(work + overhead));
         Cost { batch, start: Duration::from_millis(start) }
+    };
+    let cpu_ns = |cell: &plan::Planned<'_>| {
+        let name = cell.entry.info.name;
+        // An interpreter computes for a millisecond in each batch.
+        let of_batch = if name == "asyncio" { 1e6 } else { 0.0 };
+        (job_us(&cell.workload.name, name) * 2e3 + of_batch / cell.scale as f64, 0.0)
     };
     let pace = Pace::for_profile(Profile::Default);
     let positions = positions(&planned);
@@ -69,9 +76,9 @@ fn rehearsed(seed: u64) -> (Vec<String>, Duration) {
         let Some(visited) = next(&all, &greatest, room) else { return (measured, left) };
         let cell = &planned[visited.index];
         let cost = truth(cell);
-        let cpu_ns = (job_us(&cell.workload.name, cell.entry.info.name) * 2e3, 0.0);
-        known[visited.series].retain(|known| known.scale != cell.scale);
-        known[visited.series].push(MeasuredScale { scale: cell.scale, cost, cpu_ns });
+        let of_series = &mut known[visited.series];
+        of_series.retain(|known| known.scale != cell.scale);
+        of_series.push(MeasuredScale { scale: cell.scale, cost, cpu_ns: cpu_ns(cell) });
         let done = fits(&all, &greatest, visited, pace.need(cost), room);
         if done {
             measured.push(cell.name());
@@ -83,6 +90,14 @@ fn rehearsed(seed: u64) -> (Vec<String>, Duration) {
         slow[visited.index] = true;
         // A cell that does not fit costs its warm-up.
         left = left.saturating_sub(if done { pace.need(cost) } else { cost.start + cost.batch });
+        let others = open.iter().filter(|position| position.series == visited.series);
+        let others: Vec<&plan::Planned<'_>> = others.map(|other| &planned[other.index]).collect();
+        let of_series = &mut known[visited.series];
+        if let Some(probe) = to_probe(&others, COMPUTE_NS, of_series, pace, room.budget) {
+            let cost = truth(probe);
+            of_series.push(MeasuredScale { scale: probe.scale, cost, cpu_ns: cpu_ns(probe) });
+            left = left.saturating_sub(cost.start + cost.batch * 3);
+        }
     }
 }
 
@@ -104,6 +119,10 @@ fn the_default_profile_has_room_for_its_goals_on_two_cores() {
             }
             let cpu = format!("cpu/{model}@");
             assert!(measured.iter().any(|n| n.starts_with(&cpu) && n.ends_with("/1000")), "{cpu}");
+        }
+        // An interpreter computes for a millisecond whatever the scale, which must not rule out all greater ones.
+        for cell in ["sleep/asyncio/10000", "sleep/asyncio/100000"] {
+            assert!(measured.iter().any(|name| name == cell), "{cell}");
         }
         assert!(measured.len() > 130, "{} cells, {left:?} left", measured.len());
     }

@@ -1,4 +1,9 @@
 //! Measures the chosen cells: refuses and skips, runs the first trials coarse to fine, and then passes over all.
+//!
+//! The first passes show how long trials really take, which is less than was set aside for them: after each, the cells
+//! that fit by then begin too.
+
+mod begin;
 
 use std::{
     path::PathBuf,
@@ -8,11 +13,11 @@ use std::{
 use super::{
     Options, Profile,
     in_progress::{InProgress, SeriesProgress},
-    known::{MeasuredScale, predicted},
-    order::{CellPosition, Room, Waiting, fits, next, positions},
+    known::predicted,
+    order::positions,
     pace::{Cost, FEWEST, Pace, SAMPLES, to_cut},
     replay::{Benchmark, Replay},
-    trial::{WarmHost, cell, cpu_ns, median_ns, samples},
+    trial::{WarmHost, cell, median_ns, samples},
 };
 use crate::{
     output::{Building, Progress, long},
@@ -29,9 +34,6 @@ use paceline_core::{
     models::Entry,
     process::{HostError, Program},
 };
-
-/// Extra time for the first process of a model, which may have to read or build files for later ones.
-const FIRST_START: Duration = Duration::from_secs(5);
 
 /// The reason why a cell has fewer trials.
 const NO_ROOM: &str = "the budget has no room for more";
@@ -138,56 +140,42 @@ impl<'a> Suite<'a> {
             }
         }
         let mut progress = Progress::start(self.trials_left());
-        self.first_trials(&mut progress)?;
         self.passes(&mut progress)?;
         progress.end();
         for index in 0..self.going.len() {
-            if self.going[index].is_under_way() {
+            let going = &self.going[index];
+            if going.is_under_way() {
                 let why = if interrupted() { "it was interrupted" } else { NO_ROOM };
                 self.end_with_trials(index, why)?;
+            } else if going.ended.is_none() && !interrupted() {
+                let known = &self.series[going.position.series].known;
+                let seen = known.iter().any(|known| known.scale == going.planned.scale);
+                let why = self.pace.over(seen, self.cost(going), self.unclaimed());
+                self.end(index, going.planned.cell_with_reason(State::Skipped, why))?;
             }
         }
         Ok(())
     }
 
-    /// Runs the first trial of every cell for which there is time, coarse to fine.
-    fn first_trials(&mut self, progress: &mut Progress) -> Result<(), String> {
-        let order = shuffled(self.going.len(), self.seed);
-        let mut ranks = vec![0; order.len()];
-        order.iter().enumerate().for_each(|(rank, index)| ranks[*index] = rank);
-        while !interrupted() {
-            let waiting: Vec<Waiting> = self.waiting(&ranks);
-            let Some(cell) = next(&waiting, &self.greatest(), self.room()) else {
-                for cell in waiting {
-                    let going = &self.going[cell.index];
-                    let why = self.pace.over(going.slow, self.cost(going), self.unclaimed());
-                    self.end(cell.index, going.planned.cell_with_reason(State::Skipped, why))?;
-                }
-                return Ok(());
-            };
-            progress.show(&self.going[cell.index].planned.label(), self.left());
-            self.first(cell, &waiting)?;
-            progress.left(self.trials_left());
-        }
-        Ok(())
-    }
-
-    /// Repeats passes over every cell that has begun, each in a different order.
+    /// Repeats passes over every cell that has begun, each in a different order. While cells have fewer trials than they
+    /// need, those for which there is time by then begin before each pass.
     fn passes(&mut self, progress: &mut Progress) -> Result<(), String> {
-        let most = self.going.iter().map(|going| going.wanted).max().unwrap_or(0);
-        // The last pass is for cells that lost a trial with the suite's server.
-        for pass in 1..=most {
+        for pass in 1.. {
+            if pass <= FEWEST {
+                self.first_trials(progress)?;
+            }
+            if !self.going.iter().any(InProgress::is_under_way) {
+                return Ok(());
+            }
             for index in shuffled(self.going.len(), self.seed.wrapping_add(u64::from(pass))) {
-                if interrupted() {
+                if interrupted() || self.left().is_zero() {
                     return Ok(());
                 }
                 if pass >= FEWEST {
                     self.cut()?;
-                } else if self.left().is_zero() {
-                    return Ok(());
                 }
                 let going = &self.going[index];
-                if going.is_under_way() && going.done() <= pass {
+                if going.is_under_way() {
                     progress.show(&going.planned.label(), self.left());
                     self.another(index)?;
                     progress.left(self.trials_left());
@@ -195,11 +183,6 @@ impl<'a> Suite<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Returns the greatest scale of each series that has begun.
-    fn greatest(&self) -> Vec<Option<usize>> {
-        self.series.iter().map(|series| series.greatest).collect()
     }
 
     fn left(&self) -> Duration {
@@ -213,10 +196,6 @@ impl<'a> Suite<'a> {
         self.left().saturating_sub(claimed + self.analysis())
     }
 
-    fn room(&self) -> Room {
-        Room { budget: self.budget, left: self.unclaimed() }
-    }
-
     /// Returns the time that criterion will take for the cells that have begun.
     fn analysis(&self) -> Duration {
         let begun = self.going.iter().filter(|going| !going.trials.is_empty()).count();
@@ -228,78 +207,19 @@ impl<'a> Suite<'a> {
         predicted(going.planned, self.session.compute_ns, known)
     }
 
-    /// Returns the cells that have not begun, with the time that their series predicts.
-    fn waiting(&self, ranks: &[usize]) -> Vec<Waiting> {
-        let open =
-            self.going.iter().filter(|going| going.ended.is_none() && going.trials.is_empty());
-        let waiting = |going: &InProgress<'_>| {
-            let CellPosition { index, series, deep, .. } = going.position;
-            let need = self.pace.need(self.cost(going));
-            Waiting { index, series, deep, scale: going.planned.scale, rank: ranks[index], need }
-        };
-        open.map(waiting).collect()
-    }
-
+    /// Returns the number of trials to come. A cell that has not begun counts if it alone fits.
     fn trials_left(&self) -> u64 {
+        let unclaimed = self.unclaimed();
         let left = |going: &InProgress<'_>| match going.done() {
             _ if going.ended.is_some() => 0,
-            0 => self.pace.processes(self.cost(going).batch),
+            0 => {
+                let cost = self.cost(going);
+                let fits = self.pace.need(cost) <= unclaimed;
+                if fits { self.pace.processes(cost.batch) } else { 0 }
+            }
             done => going.wanted - done,
         };
         self.going.iter().map(|going| u64::from(left(going))).sum()
-    }
-
-    /// Runs the first trial of a cell if its warm-up shows that the cell fits; otherwise postpones it, once.
-    fn first(&mut self, waiting: Waiting, all: &[Waiting]) -> Result<(), String> {
-        let index = waiting.index;
-        let planned = self.going[index].planned;
-        let begun = now();
-        let fits = |suite: &Self, cost: Cost| {
-            let need = suite.pace.need(cost).saturating_sub(now() - begun);
-            fits(all, &suite.greatest(), waiting, need, suite.room())
-        };
-        let mut cost = self.cost(&self.going[index]);
-        cost.start += FIRST_START;
-        let warm = WarmHost::up(&self.session, planned, cost);
-        let warm = warm.and_then(|mut warm| {
-            if !fits(self, warm.cost) && warm.cost.batch * 2 < self.left() {
-                warm.again()?;
-            }
-            Ok(warm)
-        });
-        let warm = match warm {
-            Ok(warm) => warm,
-            Err(error) => return self.record_failure(index, &error),
-        };
-        let cost = warm.cost;
-        if !self.test && !fits(self, cost) {
-            let known = MeasuredScale { scale: planned.scale, cost, cpu_ns: (0.0, 0.0) };
-            self.series[waiting.series].learn(known);
-            if std::mem::replace(&mut self.going[index].slow, true) {
-                let why = self.pace.over(true, cost, self.unclaimed());
-                return self.end(index, planned.cell_with_reason(State::Skipped, why));
-            }
-            return Ok(());
-        }
-        let of_series = &mut self.series[waiting.series];
-        of_series.greatest = of_series.greatest.max(Some(waiting.scale));
-        if self.test {
-            return self.end(index, planned.cell_with_time(State::Ok, None, String::new()));
-        }
-        let going = &mut self.going[index];
-        going.least = self.pace.least(cost.batch);
-        going.wanted = self.pace.processes(cost.batch);
-        going.batches = self.pace.batches(cost.batch, going.wanted);
-        let batches = going.batches;
-        let order = (0, batches);
-        self.end_trial(index, begun, |suite| warm.timed(&mut suite.session, planned, order))?;
-        if let Some(trial) = self.going[index].trials.first() {
-            let batch = Duration::from_nanos(median_ns(trial) as u64);
-            let cpu_ns = cpu_ns(trial);
-            let cost = Cost { batch, ..cost };
-            self.series[waiting.series].learn(MeasuredScale { scale: planned.scale, cost, cpu_ns });
-        }
-        Ok(())
     }
 
     /// Runs another trial of a cell in progress.
@@ -362,12 +282,16 @@ impl<'a> Suite<'a> {
         self.end(index, Cell { trials_ns, ..ended })
     }
 
-    /// Removes trials from the cells that need most, if there is no time for all of them.
+    /// Removes trials from the cells that need most, if there is no time for all of them. A cell that began late keeps
+    /// those without which it has no figure.
     fn cut(&mut self) -> Result<(), String> {
         loop {
-            let need: Vec<Duration> =
-                self.going.iter().map(|going| going.need(going.wanted)).collect();
-            let Some(index) = to_cut(&need, self.left().saturating_sub(self.analysis())) else {
+            let of = |going: &InProgress<'_>| going.need(going.wanted.min(FEWEST));
+            let kept: Duration = self.going.iter().map(of).sum();
+            let more = |going: &InProgress<'_>| going.need(going.wanted).saturating_sub(of(going));
+            let need: Vec<Duration> = self.going.iter().map(more).collect();
+            let left = self.left().saturating_sub(self.analysis() + kept);
+            let Some(index) = to_cut(&need, left) else {
                 return Ok(());
             };
             let going = &mut self.going[index];

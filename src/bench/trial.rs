@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::pace::{Cost, FEWEST, patience};
+use super::{
+    known::MeasuredScale,
+    pace::{Cost, FEWEST, patience},
+};
 use crate::{
     output::counted,
     plan::Planned,
@@ -23,6 +26,8 @@ pub(super) struct WarmHost {
     attest: Attestation,
     /// Its measured cost so far.
     pub(super) cost: Cost,
+    /// CPU time of a batch in nanoseconds; zero before [`again`](Self::again).
+    cpu_ns: f64,
 }
 
 impl WarmHost {
@@ -42,14 +47,20 @@ impl WarmHost {
             Ok::<_, HostError>(host.batches(count, patience(all))?.0)
         })?;
         let start = (now() - begun).saturating_sub(first);
-        Ok(WarmHost { host, attest, cost: Cost { batch, start } })
+        Ok(WarmHost { host, attest, cost: Cost { batch, start }, cpu_ns: 0.0 })
     }
 
     /// Runs another batch: the first one is cold, so this one is more reliable.
     pub(super) fn again(&mut self) -> Result<(), HostError> {
-        let (times, _) = self.host.batches(1, patience(self.cost.batch))?;
+        let (times, used) = self.host.batches(1, patience(self.cost.batch))?;
         self.cost.batch = times.into_iter().sum();
+        self.cpu_ns = used.cpu_ns() as f64;
         Ok(())
+    }
+
+    /// Returns what is known of the scale by now, without the echo server.
+    pub(super) fn known(&self, scale: usize) -> MeasuredScale {
+        MeasuredScale { scale, cost: self.cost, cpu_ns: (self.cpu_ns / scale as f64, 0.0) }
     }
 
     /// Runs the timed batches of trial number `trial`. In the first trial another batch shows how late sleeps end.
