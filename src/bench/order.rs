@@ -124,7 +124,7 @@ pub(super) struct CellPosition {
     pub(super) workload: usize,
     pub(super) series: usize,
     /// Whether its series is deep: it has the most workers of its model, because tables show no others, and more jobs are
-    /// more than a longer queue.
+    /// more than a longer queue. An interpreter is busy with few jobs already.
     pub(super) deep: bool,
 }
 
@@ -138,7 +138,8 @@ pub(super) fn positions(chosen: &[Planned<'_>]) -> Vec<CellPosition> {
     }
     let mut positions: Vec<CellPosition> = vec![];
     for (index, cell) in chosen.iter().enumerate() {
-        let deep = most[&of(cell)] == cell.workers && !queues(cell);
+        let interpreted = cell.entry.info.foreign.is_some();
+        let deep = most[&of(cell)] == cell.workers && !queues(cell) && !interpreted;
         let position = match positions.last() {
             None => CellPosition { index, workload: 0, series: 0, deep },
             Some(last) => {
@@ -361,5 +362,11 @@ mod tests {
             let of_pool = super::positions(&plan::cells(workload, &pool, &choice));
             assert_eq!(deep(of_pool), [is_deep], "{}", workload[0].name);
         }
+        let asyncio = [models::find("asyncio").unwrap()];
+        let choice = plan::Choice { scales: vec![1000], ..plan::Choice::default() };
+        assert_eq!(
+            deep(super::positions(&plan::cells(&workloads[1..], &asyncio, &choice))),
+            [false]
+        );
     }
 }

@@ -121,9 +121,8 @@ fn the_default_profile_has_room_for_its_goals_on_two_cores() {
             assert!(measured.iter().any(|n| n.starts_with(&cpu) && n.ends_with("/1000")), "{cpu}");
         }
         // An interpreter computes for a millisecond whatever the scale, which must not rule out all greater ones.
-        for cell in ["sleep/asyncio/10000", "sleep/asyncio/100000"] {
-            assert!(measured.iter().any(|name| name == cell), "{cell}");
-        }
+        let cell = "sleep/asyncio/10000";
+        assert!(measured.iter().any(|name| name == cell), "{cell}");
         assert!(measured.len() > 130, "{} cells, {left:?} left", measured.len());
     }
 }
