@@ -4,11 +4,11 @@ use std::{
     convert::Infallible,
     fmt, io,
     net::SocketAddr,
-    pin::Pin,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -148,13 +148,13 @@ impl<R: Runtime> Offer<'_, R> {
             // The root reads the clock, because waking the worker that runs the root is not part of the batch.
             Placement::Inside => {
                 let model = runtime.model();
-                // Of one type for all kinds of jobs, so that each model's way to run it is compiled once.
-                let root: Pin<Box<dyn Future<Output = Batch> + Send>> = Box::pin(async move {
+                let root = async move {
                     let start = clock();
                     let receipts = model.gather(count, job).await;
                     Batch { elapsed: clock() - start, receipts, future_bytes }
-                });
-                runtime.root(root)
+                };
+                // Of one type for all kinds of jobs, so that each model's way to run it is compiled once.
+                runtime.root(root.boxed())
             }
             Placement::Outside | Placement::Dealt => {
                 let start = clock();

@@ -2,13 +2,14 @@
 
 use std::{
     future::poll_fn,
-    pin::{Pin, pin},
+    pin::pin,
     sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
     task::Poll,
     thread,
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Clock, Model, Runtime, now};
@@ -73,24 +74,18 @@ pub const PAUSE: Duration = Duration::from_millis(20);
 /// Probes a started model.
 pub(super) fn probe<R: Runtime>(runtime: &R, what: Probe, clock: Clock) -> Probed {
     let model = runtime.model();
+    // Roots and children are boxed, so that each model's way to run them is compiled once.
     match what {
         // Not every blocking model has a root, but for them a batch of one job is the same.
         Probe::Inert if R::Model::BLOCKS => {
             let one = runtime.outside(1, move |_| inert(model, clock));
             one.into_iter().next().expect("one job gives one output")
         }
-        Probe::Inert => runtime.root(boxed(inert(model, clock))),
+        Probe::Inert => runtime.root(inert(model, clock).boxed()),
         Probe::Created if R::Model::BLOCKS => created_in_a_batch(runtime),
-        Probe::Created => runtime.root(boxed(created(model))),
-        Probe::Cancelled => runtime.root(boxed(cancelled(model))),
+        Probe::Created => runtime.root(created(model).boxed()),
+        Probe::Cancelled => runtime.root(cancelled(model).boxed()),
     }
-}
-
-/// A future of one type, so that each model's way to run it is compiled once.
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-fn boxed<T>(future: impl Future<Output = T> + Send + 'static) -> Boxed<T> {
-    Box::pin(future)
 }
 
 /// Runs `job` at once on a blocking model, where the call is the work; returns it as a future that is not yet driven on
@@ -125,8 +120,8 @@ async fn inert<M: Model>(model: M, clock: Clock) -> Probed {
 /// Creates a child by polling `gather` once, and checks whether it starts although nothing awaits it.
 async fn created<M: Model>(model: M) -> Probed {
     let begun: &'static AtomicBool = Box::leak(Box::default());
-    let mut children =
-        pin!(model.gather(1, move |_| boxed(async move { begun.store(true, SeqCst) })));
+    let child = move |_| async move { begun.store(true, SeqCst) }.boxed();
+    let mut children = pin!(model.gather(1, child));
     let ended = poll_fn(|context| Poll::Ready(children.as_mut().poll(context).is_ready())).await;
     thread::sleep(PAUSE);
     let at_once = begun.load(SeqCst);
@@ -144,11 +139,12 @@ async fn cancelled<M: Model>(model: M) -> Probed {
     let counts: &'static [AtomicU32; 2] = Box::leak(Box::default());
     let [begun, ended] = counts;
     let child = move |_| {
-        boxed(async move {
+        let child = async move {
             begun.fetch_add(1, SeqCst);
             let _ = model.sleep(2 * PAUSE).await;
             ended.fetch_add(1, SeqCst);
-        })
+        };
+        child.boxed()
     };
     let mut children = Box::pin(model.gather(CHILDREN as usize, child));
     poll_fn(|context| Poll::Ready(children.as_mut().poll(context).is_ready())).await;

@@ -5,8 +5,9 @@ use std::{
     fmt::{self, Write},
     io,
     net::SocketAddr,
-    pin::Pin,
 };
+
+use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
     All, Mixed, Partners, Sockets, StoragePolicy, Timers,
@@ -44,7 +45,7 @@ pub(super) fn serve<R: Runtime>(
 
 /// Serves a connection. Of one type for all kinds of jobs, so that the server of a model is compiled once: that costs an
 /// allocation for each connection.
-type Serve<S> = &'static (dyn Fn(S) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync);
+type Serve<S> = &'static (dyn Fn(S) -> BoxFuture<'static, ()> + Send + Sync);
 
 fn of_kind<M: Model, K: StoragePolicy>(model: M, jobs: Jobs) -> Serve<M::Stream> {
     each(move |index| perform::<M, K>(model, jobs.steps(index), Jobs::seed(index), index as u32))
@@ -54,7 +55,7 @@ fn of_kind<M: Model, K: StoragePolicy>(model: M, jobs: Jobs) -> Serve<M::Stream>
 fn each<S: Stream + 'static, F: Spawnable<Output = io::Result<Receipt>>>(
     job: impl Maker<F>,
 ) -> Serve<S> {
-    Box::leak(Box::new(move |stream| Box::pin(connection(stream, job)) as _))
+    Box::leak(Box::new(move |stream| connection(stream, job).boxed()))
 }
 
 /// Answers the requests of a connection in order until either side closes it. `job` runs the job with the given index.
