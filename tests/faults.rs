@@ -372,7 +372,10 @@ fn a_path_that_is_no_utf8_is_no_panic_and_a_closed_terminal_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let out = OsStr::from_bytes(b"r\xe9sultats");
     let arguments = COMMAND.split(' ').map(OsStr::new).chain([OsStr::new("--out"), out]);
-    let mut run = paceline(folder.path()).args(arguments).spawn().unwrap();
+    // Tests that run under `nohup` ignore SIGHUP, and so do the programs that they start.
+    let before = ["--default-signal=HUP", PACELINE].map(OsStr::new);
+    let mut run = call("env", folder.path(), before.into_iter().chain(arguments));
+    let mut run = run.spawn().unwrap();
     child_that(&mut run, "__host").unwrap();
     signal(run.id(), Signal::HUP);
     printed(&ended(run), 130);
