@@ -64,8 +64,8 @@ fn batch(planned: &Planned<'_>, compute_ns: f64, known: &[MeasuredScale]) -> Dur
 }
 
 /// Returns which of `open`, the cells of one series that have not begun, to warm up for its time alone: the greatest of
-/// few jobs, if the series seems too slow for its greatest scale by the CPU time of fewer jobs alone. What a batch of an
-/// interpreter takes whatever its scale is multiplied there.
+/// few jobs, if the series seems too slow for its greatest scale by the CPU time of fewer jobs alone. An interpreter
+/// spends a fixed time on each batch, which that prediction multiplies by the scale.
 pub(super) fn to_probe<'p>(
     open: &[&'p Planned<'p>],
     compute_ns: f64,

@@ -124,7 +124,7 @@ pub(super) struct CellPosition {
     pub(super) workload: usize,
     pub(super) series: usize,
     /// Whether its series is deep: it has the most workers of its model, because tables show no others, and more jobs are
-    /// more than a longer queue. An interpreter is busy with few jobs already.
+    /// more than a longer queue.
     pub(super) deep: bool,
 }
 
@@ -138,8 +138,7 @@ pub(super) fn positions(chosen: &[Planned<'_>]) -> Vec<CellPosition> {
     }
     let mut positions: Vec<CellPosition> = vec![];
     for (index, cell) in chosen.iter().enumerate() {
-        let interpreted = cell.entry.info.foreign.is_some();
-        let deep = most[&of(cell)] == cell.workers && !queues(cell) && !interpreted;
+        let deep = most[&of(cell)] == cell.workers && !queues(cell);
         let position = match positions.last() {
             None => CellPosition { index, workload: 0, series: 0, deep },
             Some(last) => {
@@ -159,11 +158,13 @@ pub(super) fn positions(chosen: &[Planned<'_>]) -> Vec<CellPosition> {
     positions
 }
 
-/// Returns whether jobs that wait hold workers, so that more of them are only a longer queue.
+/// Returns whether more jobs are only a longer queue: those of an interpreter, which few keep busy, and those that hold
+/// workers while they wait.
 fn queues(cell: &Planned<'_>) -> bool {
     let Demand { floor, round_trips, hops, .. } = cell.workload.demand();
     let waits = !floor.is_zero() || round_trips > 0 || hops > 0;
-    waits && cell.workers.is_some() && cell.entry.info.holds_worker()
+    let info = &cell.entry.info;
+    info.foreign.is_some() || (waits && cell.workers.is_some() && info.holds_worker())
 }
 
 #[cfg(test)]

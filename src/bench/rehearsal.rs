@@ -45,8 +45,8 @@ fn rehearsed(seed: u64) -> (Vec<String>, Duration) {
     let truth = |cell: &plan::Planned<'_>| {
         let name = cell.entry.info.name;
         let work = job_us(&cell.workload.name, name) * cell.scale as f64 / 1e6;
-        let start = if name == "asyncio" { 210 } else { 50 } + cell.scale as u64 / 5000;
-        let overhead = if name == "asyncio" { 0.001 } else { 0.000_05 };
+        let (start, overhead) = if name == "asyncio" { (210, 0.001) } else { (50, 0.000_05) };
+        let start = start + cell.scale as u64 / 5000;
         let batch = cell.bound(COMPUTE_NS).max(Duration::from_secs_f64(work + overhead));
         Cost { batch, start: Duration::from_millis(start) }
     };

@@ -66,7 +66,7 @@ impl Suite<'_> {
         }
     }
 
-    /// Runs the first trial of a cell if its warm-up shows that the cell fits; otherwise postpones it, once.
+    /// Runs the first trial of a cell if its warm-up shows that the cell fits; otherwise postpones it.
     fn first(&mut self, waiting: Waiting, all: &[Waiting]) -> Result<(), String> {
         let index = waiting.index;
         let planned = self.going[index].planned;
