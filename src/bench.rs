@@ -10,6 +10,7 @@ mod pace;
 #[cfg(test)]
 mod rehearsal;
 mod replay;
+mod runner;
 mod suite;
 mod trial;
 

@@ -27,8 +27,8 @@ impl SeriesProgress {
 pub(super) struct InProgress<'a> {
     pub(super) planned: &'a Planned<'a>,
     pub(super) position: CellPosition,
-    /// How often its warm-up showed that it does not fit: after the first time it is postponed, after the second it waits
-    /// until a pass has shown how much time there is.
+    /// How often its warm-up showed that it does not fit: after the first time it is postponed, after the second it is
+    /// left out.
     pub(super) unfit: u32,
     /// Whether the suite's server has ended during a trial of it.
     pub(super) lost_server: bool,

@@ -63,16 +63,16 @@ fn batch(planned: &Planned<'_>, compute_ns: f64, known: &[MeasuredScale]) -> Dur
     by_time.max(by_cpu).min(above.unwrap_or(Duration::MAX))
 }
 
-/// Returns which of `open`, the cells of one series that have not begun, to warm up for its time alone: the greatest of
-/// few jobs, if the series seems too slow for its greatest scale by the CPU time of fewer jobs alone. An interpreter
-/// spends a fixed time on each batch, which that prediction multiplies by the scale.
-pub(super) fn to_probe<'p>(
-    open: &[&'p Planned<'p>],
+/// Returns which of `open`, the cells of one series that have not begun, to warm up for its time alone, by its scale: the
+/// greatest of few jobs, if the series seems too slow for its greatest scale by the CPU time of fewer jobs alone. An
+/// interpreter spends a fixed time on each batch, which that prediction multiplies by the scale.
+pub(super) fn to_probe(
+    open: &[&Planned<'_>],
     compute_ns: f64,
     known: &[MeasuredScale],
     pace: Pace,
     budget: Duration,
-) -> Option<&'p Planned<'p>> {
+) -> Option<usize> {
     let last = open.iter().max_by_key(|planned| planned.scale)?;
     let nearest = known.iter().max_by_key(|known| known.scale).filter(|known| known.scale < FEW)?;
     let by_time = last.predict(compute_ns, Some((nearest.scale, nearest.cost.batch)));
@@ -83,7 +83,7 @@ pub(super) fn to_probe<'p>(
     let few = open.iter().filter(|planned| (nearest.scale + 1..=FEW).contains(&planned.scale));
     let probe = few.max_by_key(|planned| planned.scale)?;
     let Cost { batch, start } = predicted(probe, compute_ns, known);
-    (start + 2 * batch <= budget / PROBE_SHARE).then_some(*probe)
+    (start + 2 * batch <= budget / PROBE_SHARE).then_some(probe.scale)
 }
 
 /// Returns how long the CPUs are busy with a batch of `planned`, if each job takes as long as one of `known`.
@@ -146,7 +146,7 @@ mod tests {
         let minutes = Duration::from_mins(6);
         let probed = |open: &[&Planned<'_>], known: &[MeasuredScale], budget| {
             let pace = Pace::for_profile(Profile::Default);
-            to_probe(open, 1.0, known, pace, budget).map(|planned| planned.scale)
+            to_probe(open, 1.0, known, pace, budget)
         };
         let all: Vec<_> = planned.iter().filter(|planned| planned.scale > 1).collect();
         let one = known(1, 11, (1e6, 0.0));

@@ -130,7 +130,7 @@ impl Options {
         Self::read(env::args().skip(1), |name| env::var(name).ok())
     }
 
-    fn read(
+    pub(super) fn read(
         arguments: impl Iterator<Item = String>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {

@@ -1,15 +1,30 @@
-//! Simulates the default profile with fixed times per job, to test what fits into its budget.
+//! Runs the suite with the default profile in a simulation with fixed times per job, to test what fits into its budget.
 
-use std::time::Duration;
+use std::{
+    cell::{Cell as Mutable, RefCell},
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use super::{
-    known::{MeasuredScale, predicted, to_probe},
-    options::{DEFAULT_MODELS, Profile},
-    order::{CellPosition, Room, Waiting, fits, next, positions},
+    options::{DEFAULT_MODELS, Options, Profile},
     pace::{Cost, Pace},
+    runner::{Runner, WarmProcess},
+    suite::Suite,
 };
-use crate::{machine::cores, plan, run::shuffled};
-use paceline_core::{job::Workers, models, workloads};
+use crate::{
+    machine::cores,
+    plan::{self, Planned},
+    record::{Cell, Trial, Writer},
+};
+use paceline_core::{
+    clock,
+    job::{Workers, mix},
+    models,
+    process::HostError,
+    usage::Usage,
+    workloads,
+};
 
 /// Returns microseconds per job under concurrency: those of the reference run of 2026-11-26, on two shared CPUs.
 fn job_us(workload: &str, model: &str) -> f64 {
@@ -33,71 +48,152 @@ fn job_us(workload: &str, model: &str) -> f64 {
 /// Nanoseconds of a round of `compute` in that run.
 const COMPUTE_NS: f64 = 3.5;
 
-/// Returns the names of the cells measured, and the time left.
-fn rehearsed(seed: u64) -> (Vec<String>, Duration) {
+/// How much longer the first process of a cell takes to start: the files it reads are not in memory yet.
+const FIRST_START: f64 = 1.5;
+
+/// How much shorter or longer batches of a process are than those of another.
+const NOISE: f64 = 0.1;
+
+/// A simulated machine, on which time passes only while processes run.
+struct Simulation {
+    start: Instant,
+    passed: Mutable<Duration>,
+    /// The cells of all processes, in the order in which they started.
+    processes: RefCell<Vec<String>>,
+    /// The numbers of all trials, in the order in which they ran.
+    trials: Vec<u32>,
+}
+
+impl Simulation {
+    fn pass(&self, time: Duration) {
+        self.passed.set(self.passed.get() + time);
+    }
+}
+
+/// Returns what a cell really takes.
+fn truth(cell: &Planned<'_>) -> Cost {
+    let name = cell.entry.info.name;
+    let work = job_us(&cell.workload.name, name) * cell.scale as f64 / 1e6;
+    let (start, overhead) = if name == "asyncio" { (210, 0.001) } else { (50, 0.000_05) };
+    let start = start + cell.scale as u64 / 5000;
+    let batch = cell.bound(COMPUTE_NS).max(Duration::from_secs_f64(work + overhead));
+    Cost { batch, start: Duration::from_millis(start) }
+}
+
+/// Returns the CPU time of a batch in nanoseconds.
+fn cpu_ns(cell: &Planned<'_>) -> f64 {
+    let name = cell.entry.info.name;
+    // An interpreter computes for a millisecond in each batch.
+    let of_batch = if name == "asyncio" { 1e6 } else { 0.0 };
+    job_us(&cell.workload.name, name) * 2e3 * cell.scale as f64 + of_batch
+}
+
+impl Runner for Simulation {
+    /// CPU time of a batch in nanoseconds.
+    type Process = f64;
+
+    fn now(&self) -> Instant {
+        self.start + self.passed.get()
+    }
+
+    fn compute_ns(&self) -> f64 {
+        COMPUTE_NS
+    }
+
+    fn refusal(&self, _: &Planned<'_>) -> Option<String> {
+        None
+    }
+
+    fn revive(&self) -> Result<bool, String> {
+        Ok(false)
+    }
+
+    fn warm_up(&self, planned: &Planned<'_>, _: Cost) -> Result<WarmProcess<f64>, HostError> {
+        let mut cost = truth(planned);
+        let name = planned.name();
+        let mut processes = self.processes.borrow_mut();
+        if !processes.contains(&name) {
+            cost.start = cost.start.mul_f64(FIRST_START);
+        }
+        processes.push(name);
+        let random = mix(processes.len() as u64) as f64 / u64::MAX as f64;
+        cost.batch = cost.batch.mul_f64(1.0 + NOISE * (2.0 * random - 1.0));
+        self.pass(cost.start + cost.batch);
+        Ok(WarmProcess { process: cpu_ns(planned), cost, cpu_ns: 0.0 })
+    }
+
+    fn again(&self, warm: &mut WarmProcess<f64>) -> Result<(), HostError> {
+        self.pass(warm.cost.batch);
+        warm.cpu_ns = warm.process;
+        Ok(())
+    }
+
+    fn timed(
+        &mut self,
+        warm: WarmProcess<f64>,
+        planned: &Planned<'_>,
+        (trial, batches): (u32, u64),
+    ) -> Result<Trial, HostError> {
+        let batch = warm.cost.batch;
+        self.pass(batch * u32::try_from(batches).unwrap());
+        self.trials.push(trial);
+        let user_cpu_ns = (warm.process * batches as f64) as u64;
+        Ok(Trial {
+            scale: planned.scale,
+            trial,
+            times_ns: vec![clock::nanoseconds(batch); batches as usize],
+            used: Usage { user_cpu_ns, ..Usage::default() },
+            ..Trial::default()
+        })
+    }
+}
+
+/// What became of the default profile in the simulation.
+struct Rehearsal {
+    /// The names of the cells with a figure.
+    measured: Vec<String>,
+    /// The names of the cells that have trials, but no figure.
+    in_vain: Vec<String>,
+    /// The numbers of all trials, in the order in which they ran.
+    trials: Vec<u32>,
+    left: Duration,
+}
+
+/// Rehearsals with two seeds.
+static REHEARSALS: LazyLock<[Rehearsal; 2]> = LazyLock::new(|| [1, 2].map(rehearse));
+
+fn rehearse(seed: u64) -> Rehearsal {
     let workloads = Profile::Default.workloads().iter().map(|name| workloads::find(name).unwrap());
     let workloads: Vec<_> = workloads.collect();
     let models = DEFAULT_MODELS.map(|name| models::find(name).unwrap());
     let mut planned = plan::cells(&workloads, &models, &plan::Choice::default());
-    let two = |cell: &plan::Planned<'_>| cell.workers.is_none_or(|workers| workers <= 2);
+    let two = |cell: &Planned<'_>| cell.workers.is_none_or(|workers| workers <= 2);
     planned.retain(|cell| cell.workload.workers == Workers::Cores || two(cell));
     planned.retain(|cell| cell.entry.info.unsupported_step(cell.workload).is_none());
-    let truth = |cell: &plan::Planned<'_>| {
-        let name = cell.entry.info.name;
-        let work = job_us(&cell.workload.name, name) * cell.scale as f64 / 1e6;
-        let (start, overhead) = if name == "asyncio" { (210, 0.001) } else { (50, 0.000_05) };
-        let start = start + cell.scale as u64 / 5000;
-        let batch = cell.bound(COMPUTE_NS).max(Duration::from_secs_f64(work + overhead));
-        Cost { batch, start: Duration::from_millis(start) }
+    let seed = |name: &str| (name == "PACELINE_SEED").then(|| seed.to_string());
+    let options = Options::read(["--bench".to_owned()].into_iter(), seed).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let writer = Writer::part(folder.path(), "").unwrap();
+    let start = clock::now();
+    let machine = Simulation {
+        start,
+        passed: Mutable::default(),
+        processes: RefCell::default(),
+        trials: vec![],
     };
-    let cpu_ns = |cell: &plan::Planned<'_>| {
-        let name = cell.entry.info.name;
-        // An interpreter computes for a millisecond in each batch.
-        let of_batch = if name == "asyncio" { 1e6 } else { 0.0 };
-        (job_us(&cell.workload.name, name) * 2e3 + of_batch / cell.scale as f64, 0.0)
+    let mut suite = Suite::new(&planned, (writer, machine), start, &options);
+    suite.all().unwrap();
+    let left = suite.left();
+    let (cells, machine) = suite.into_cells();
+    let names = |is: fn(&Cell) -> bool| {
+        let cells = planned.iter().zip(&cells).filter(|(_, cell)| is(cell));
+        cells.map(|(planned, _)| planned.name()).collect()
     };
-    let pace = Pace::for_profile(Profile::Default);
-    let positions = positions(&planned);
-    let ranks = shuffled(planned.len(), seed);
-    let mut known: Vec<Vec<MeasuredScale>> = vec![vec![]; planned.len()];
-    let mut greatest = vec![None; planned.len()];
-    let mut slow = vec![false; planned.len()];
-    let (mut open, mut measured) = (positions.clone(), vec![]);
-    let mut left = Profile::Default.budget();
-    loop {
-        let waiting = |position: &CellPosition| {
-            let cell = &planned[position.index];
-            let need = pace.need(predicted(cell, COMPUTE_NS, &known[position.series]));
-            let CellPosition { index, series, deep, .. } = *position;
-            Waiting { index, series, deep, scale: cell.scale, rank: ranks[index], need }
-        };
-        let all: Vec<Waiting> = open.iter().map(waiting).collect();
-        let room = Room { budget: Profile::Default.budget(), left };
-        let Some(visited) = next(&all, &greatest, room) else { return (measured, left) };
-        let cell = &planned[visited.index];
-        let cost = truth(cell);
-        let of_series = &mut known[visited.series];
-        of_series.retain(|known| known.scale != cell.scale);
-        of_series.push(MeasuredScale { scale: cell.scale, cost, cpu_ns: cpu_ns(cell) });
-        let done = fits(&all, &greatest, visited, pace.need(cost), room);
-        if done {
-            measured.push(cell.name());
-            greatest[visited.series] = greatest[visited.series].max(Some(cell.scale));
-        }
-        if done || slow[visited.index] {
-            open.retain(|position| position.index != visited.index);
-        }
-        slow[visited.index] = true;
-        // A cell that does not fit costs its warm-up.
-        left = left.saturating_sub(if done { pace.need(cost) } else { cost.start + cost.batch });
-        let others = open.iter().filter(|position| position.series == visited.series);
-        let others: Vec<&plan::Planned<'_>> = others.map(|other| &planned[other.index]).collect();
-        let of_series = &mut known[visited.series];
-        if let Some(probe) = to_probe(&others, COMPUTE_NS, of_series, pace, room.budget) {
-            let cost = truth(probe);
-            of_series.push(MeasuredScale { scale: probe.scale, cost, cpu_ns: cpu_ns(probe) });
-            left = left.saturating_sub(cost.start + cost.batch * 3);
-        }
+    Rehearsal {
+        measured: names(|cell| cell.batch_ns.is_some()),
+        in_vain: names(|cell| cell.batch_ns.is_none() && !cell.trials_ns.is_empty()),
+        trials: machine.trials,
+        left,
     }
 }
 
@@ -106,8 +202,7 @@ fn the_default_profile_has_room_for_its_goals_on_two_cores() {
     if cores() < 2 {
         return;
     }
-    for seed in [1, 2] {
-        let (measured, left) = rehearsed(seed);
+    for Rehearsal { measured, left, .. } in REHEARSALS.iter() {
         for model in
             ["tokio", "smol", "async-std", "compio"].iter().filter(|m| models::find(m).is_ok())
         {
@@ -124,5 +219,20 @@ fn the_default_profile_has_room_for_its_goals_on_two_cores() {
         let cell = "sleep/asyncio/10000";
         assert!(measured.iter().any(|name| name == cell), "{cell}");
         assert!(measured.len() > 130, "{} cells, {left:?} left", measured.len());
+    }
+}
+
+#[test]
+fn cells_begin_as_soon_as_there_is_time_and_keep_it_until_they_have_a_figure() {
+    if cores() < 2 {
+        return;
+    }
+    for Rehearsal { in_vain, trials, measured, left } in REHEARSALS.iter() {
+        let second = trials.iter().position(|number| *number == 1).unwrap();
+        let late = trials[second..].iter().filter(|number| **number == 0).count();
+        assert!(late > 0, "all began before the second trial of any");
+        assert!(in_vain.is_empty(), "{in_vain:?}");
+        let criterion = Pace::for_profile(Profile::Default).analysis * measured.len() as u32;
+        assert!(*left >= criterion, "criterion has {left:?} for {} cells", measured.len());
     }
 }

@@ -17,7 +17,8 @@ use super::{
     order::positions,
     pace::{Cost, FEWEST, Pace, SAMPLES, to_cut},
     replay::{Benchmark, Replay},
-    trial::{WarmHost, cell, median_ns, samples},
+    runner::Runner,
+    trial::{cell, median_ns, samples},
 };
 use crate::{
     output::{Building, Progress, long},
@@ -84,20 +85,9 @@ pub(crate) fn measure(
     let writer = Writer::create(&options.results, &run)?;
     let folder = writer.folder().to_owned();
     let path = program.path().to_owned();
-    let pace = Pace::of(options);
-    let of_series = positions(chosen).last().map_or(0, |position| position.series + 1);
-    let mut suite = Suite {
-        writer,
-        session: Session::start(program, &run.models)?,
-        deadline: start + options.budget,
-        budget: options.budget,
-        pace,
-        test: options.test,
-        seed: options.seed,
-        series: std::iter::repeat_with(SeriesProgress::default).take(of_series).collect(),
-        going: vec![],
-    };
-    suite.all(chosen)?;
+    let runner = Session::start(program, &run.models)?;
+    let mut suite = Suite::new(chosen, (writer, runner), start, options);
+    suite.all()?;
     let replay = Replay {
         program: &path,
         plots: options.profile != Profile::Quick,
@@ -111,13 +101,13 @@ pub(crate) fn measure(
         line.show("criterion analyses and plots the samples");
         replay.run(&benchmarks)
     });
-    let cells = suite.going.into_iter().filter_map(|going| going.ended).collect();
+    let (cells, _) = suite.into_cells();
     Ok(Outcome { cells, folder, report, log: replay.log })
 }
 
-struct Suite<'a> {
+pub(super) struct Suite<'a, R> {
     writer: Writer,
-    session: Session,
+    runner: R,
     deadline: Instant,
     budget: Duration,
     pace: Pace,
@@ -128,14 +118,37 @@ struct Suite<'a> {
     going: Vec<InProgress<'a>>,
 }
 
-impl<'a> Suite<'a> {
+impl<'a, R: Runner> Suite<'a, R> {
+    /// Creates the suite of `chosen`, of which nothing has begun. Its budget runs from `start`.
+    pub(super) fn new(
+        chosen: &'a [Planned<'a>],
+        (writer, runner): (Writer, R),
+        start: Instant,
+        options: &Options,
+    ) -> Self {
+        let positions = positions(chosen);
+        let of_series = positions.last().map_or(0, |position| position.series + 1);
+        Suite {
+            writer,
+            runner,
+            deadline: start + options.budget,
+            budget: options.budget,
+            pace: Pace::of(options),
+            test: options.test,
+            seed: options.seed,
+            series: std::iter::repeat_with(SeriesProgress::default).take(of_series).collect(),
+            going: chosen
+                .iter()
+                .zip(positions)
+                .map(|(planned, position)| InProgress::new(planned, position))
+                .collect(),
+        }
+    }
+
     /// Measures all cells. They are recorded in the order in which they end.
-    fn all(&mut self, chosen: &'a [Planned<'a>]) -> Result<(), String> {
-        let positions = chosen.iter().zip(positions(chosen));
-        self.going =
-            positions.map(|(planned, position)| InProgress::new(planned, position)).collect();
+    pub(super) fn all(&mut self) -> Result<(), String> {
         for index in 0..self.going.len() {
-            if let Some(why) = self.session.refusal(self.going[index].planned) {
+            if let Some(why) = self.runner.refusal(self.going[index].planned) {
                 self.end(index, self.going[index].planned.cell_with_reason(State::Refused, why))?;
             }
         }
@@ -155,6 +168,11 @@ impl<'a> Suite<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Returns the cells that have ended, in the order of the plan, and what ran them.
+    pub(super) fn into_cells(self) -> (Vec<Cell>, R) {
+        (self.going.into_iter().filter_map(|going| going.ended).collect(), self.runner)
     }
 
     /// Repeats passes over every cell that has begun, each in a different order. While cells have fewer trials than they
@@ -185,8 +203,8 @@ impl<'a> Suite<'a> {
         Ok(())
     }
 
-    fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(now())
+    pub(super) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(self.runner.now())
     }
 
     /// Returns the part of the budget for cells that have not begun: the rest is for the remaining trials of the others
@@ -204,7 +222,7 @@ impl<'a> Suite<'a> {
 
     fn cost(&self, going: &InProgress<'_>) -> Cost {
         let known = &self.series[going.position.series].known;
-        predicted(going.planned, self.session.compute_ns, known)
+        predicted(going.planned, self.runner.compute_ns(), known)
     }
 
     /// Returns the number of trials to come. A cell that has not begun counts if it alone fits.
@@ -227,8 +245,10 @@ impl<'a> Suite<'a> {
         let InProgress { planned, batches, .. } = self.going[index];
         let cost = self.cost(&self.going[index]);
         let order = (self.going[index].done(), batches);
-        self.end_trial(index, now(), |suite| {
-            WarmHost::up(&suite.session, planned, cost)?.timed(&mut suite.session, planned, order)
+        let begun = self.runner.now();
+        self.end_trial(index, begun, |suite| {
+            let warm = suite.runner.warm_up(planned, cost)?;
+            suite.runner.timed(warm, planned, order)
         })
     }
 
@@ -241,10 +261,11 @@ impl<'a> Suite<'a> {
     ) -> Result<(), String> {
         match trial(self) {
             Ok(trial) => {
+                let now = self.runner.now();
                 self.writer.write_trial(&trial)?;
                 let going = &mut self.going[index];
                 going.trials.push(trial);
-                going.spent += now() - begun;
+                going.spent += now - begun;
                 if going.done() >= going.wanted {
                     return self.end_with_trials(index, "");
                 }
@@ -261,7 +282,7 @@ impl<'a> Suite<'a> {
         }
         // The suite's server is not part of the cell: if it failed, the trial is repeated once.
         let going = &mut self.going[index];
-        if self.session.revive()? && !std::mem::replace(&mut going.lost_server, true) {
+        if self.runner.revive()? && !std::mem::replace(&mut going.lost_server, true) {
             return Ok(());
         }
         let ended = match error {
@@ -304,7 +325,7 @@ impl<'a> Suite<'a> {
 
     fn end_with_trials(&mut self, index: usize, why: &str) -> Result<(), String> {
         let going = &self.going[index];
-        let ended = cell(going.planned, &going.trials, Some(self.session.compute_ns), why);
+        let ended = cell(going.planned, &going.trials, Some(self.runner.compute_ns()), why);
         self.end(index, ended)
     }
 

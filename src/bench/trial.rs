@@ -1,86 +1,13 @@
-//! A trial of a cell, in one fresh process, and the cell of the record that trials form.
+//! The figures of a trial, and the cell of the record that trials form.
 
-use std::time::Duration;
-
-use super::{
-    known::MeasuredScale,
-    pace::{Cost, FEWEST, patience},
-};
+use super::pace::FEWEST;
 use crate::{
     output::counted,
     plan::Planned,
     record::{Cell, Estimate, State, Trial},
     run::whole,
-    session::{Session, warm},
     stats::median_and_range,
 };
-use paceline_core::{
-    clock::now,
-    prepared::Attestation,
-    process::{Host, HostError},
-};
-
-/// A host that has prepared a cell and warmed up.
-pub(super) struct WarmHost {
-    host: Host,
-    attest: Attestation,
-    /// Its measured cost so far.
-    pub(super) cost: Cost,
-    /// CPU time of a batch in nanoseconds; zero before [`again`](Self::again).
-    cpu_ns: f64,
-}
-
-impl WarmHost {
-    /// Starts a host, prepares `planned` in it, and warms up. `predicted` is the expected time.
-    pub(super) fn up(
-        session: &Session,
-        planned: &Planned<'_>,
-        predicted: Cost,
-    ) -> Result<Self, HostError> {
-        let begun = now();
-        let mut host = session.host(planned)?;
-        let attest =
-            session.warm_up(&mut host, planned, patience(predicted.start + predicted.batch))?;
-        let first = Duration::from_nanos(attest.elapsed_ns);
-        let batch = warm(first, |count| {
-            let all = first.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
-            Ok::<_, HostError>(host.batches(count, patience(all))?.0)
-        })?;
-        let start = (now() - begun).saturating_sub(first);
-        Ok(WarmHost { host, attest, cost: Cost { batch, start }, cpu_ns: 0.0 })
-    }
-
-    /// Runs another batch: the first one is cold, so this one is more reliable.
-    pub(super) fn again(&mut self) -> Result<(), HostError> {
-        let (times, used) = self.host.batches(1, patience(self.cost.batch))?;
-        self.cost.batch = times.into_iter().sum();
-        self.cpu_ns = used.cpu_ns() as f64;
-        Ok(())
-    }
-
-    /// Returns what is known of the scale by now, without the echo server.
-    pub(super) fn known(&self, scale: usize) -> MeasuredScale {
-        MeasuredScale { scale, cost: self.cost, cpu_ns: (self.cpu_ns / scale as f64, 0.0) }
-    }
-
-    /// Runs the timed batches of trial number `trial`. In the first trial another batch shows how late sleeps end.
-    pub(super) fn timed(
-        mut self,
-        session: &mut Session,
-        planned: &Planned<'_>,
-        (trial, batches): (u32, u64),
-    ) -> Result<Trial, HostError> {
-        let count = u32::try_from(batches).unwrap_or(u32::MAX);
-        let all = patience(self.cost.batch.saturating_mul(count));
-        let (mut timed, _) = session.timed(&mut self.host, planned, (batches, all), self.attest)?;
-        timed.trial = trial;
-        if trial == 0 && planned.workload.demand().sleeps > 0 {
-            let recorded = self.host.record(1, patience(self.cost.batch))?;
-            timed.recorded.timer_lateness = recorded.timer_lateness;
-        }
-        Ok(timed)
-    }
-}
 
 /// Returns the figure of a trial.
 pub(super) fn median_ns(trial: &Trial) -> f64 {
@@ -145,7 +72,7 @@ pub(super) fn samples(trials: &[Trial], least: u32) -> Option<Vec<u64>> {
 mod tests {
     use super::*;
     use crate::plan::{Choice, cells};
-    use paceline_core::{models, usage::Usage, workloads};
+    use paceline_core::{models, prepared::Attestation, usage::Usage, workloads};
 
     fn trial(times_ns: &[u64]) -> Trial {
         let attest = Attestation {

@@ -1,6 +1,14 @@
 //! The factors of a figure: the machine, the kernel, the compiler and the versions of the models.
 
-use std::{collections::BTreeMap, env, fmt::Write, fs, process::Command, sync::OnceLock, thread};
+use std::{
+    collections::BTreeMap,
+    env,
+    fmt::Write,
+    fs,
+    process::Command,
+    sync::{LazyLock, OnceLock},
+    thread,
+};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -102,9 +110,12 @@ pub fn version_of(package: Option<&str>) -> String {
     }
 }
 
-/// Returns the number of CPUs this process may run on.
+/// Returns the number of CPUs this process may run on, as it was at the first call.
 pub fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
+    // It is in files of the control group, and every prediction asks for it.
+    static CORES: LazyLock<usize> =
+        LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
+    *CORES
 }
 
 /// Returns the fingerprint of this machine and build.

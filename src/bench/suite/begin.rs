@@ -8,25 +8,23 @@ use super::{
         known::{MeasuredScale, predicted, to_probe},
         order::{CellPosition, Room, Waiting, fits, next},
         pace::Cost,
-        trial::{WarmHost, cpu_ns, median_ns},
+        runner::Runner,
+        trial::{cpu_ns, median_ns},
     },
     Suite,
 };
 use crate::{output::Progress, plan::Planned, record::State, run::shuffled};
-use paceline_core::{clock::now, interrupt::interrupted};
+use paceline_core::interrupt::interrupted;
 
 /// Extra time for the first process of a model, which may have to read or build files for later ones.
 const FIRST_START: Duration = Duration::from_secs(5);
 
-impl Suite<'_> {
+impl<R: Runner> Suite<'_, R> {
     /// Runs the first trial of every cell for which there is time, coarse to fine.
     pub(super) fn first_trials(&mut self, progress: &mut Progress) -> Result<(), String> {
         let order = shuffled(self.going.len(), self.seed);
         let mut ranks = vec![0; order.len()];
         order.iter().enumerate().for_each(|(rank, index)| ranks[*index] = rank);
-        for going in &mut self.going {
-            going.unfit = going.unfit.min(1);
-        }
         while !interrupted() {
             let waiting: Vec<Waiting> = self.waiting(&ranks);
             let Some(cell) = next(&waiting, &self.greatest(), self.room()) else {
@@ -45,24 +43,21 @@ impl Suite<'_> {
     fn probe(&mut self, series: usize) -> Result<(), String> {
         let of_series =
             |going: &&InProgress<'_>| going.position.series == series && going.is_open();
-        let open: Vec<&Planned<'_>> =
-            self.going.iter().filter(of_series).map(|going| going.planned).collect();
-        let (compute_ns, known) = (self.session.compute_ns, &self.series[series].known);
-        let Some(planned) = to_probe(&open, compute_ns, known, self.pace, self.budget) else {
+        let open: Vec<&InProgress<'_>> = self.going.iter().filter(of_series).collect();
+        let cells: Vec<&Planned<'_>> = open.iter().map(|going| going.planned).collect();
+        let (compute_ns, known) = (self.runner.compute_ns(), &self.series[series].known);
+        let probed = to_probe(&cells, compute_ns, known, self.pace, self.budget);
+        let Some(going) = open.iter().find(|going| Some(going.planned.scale) == probed) else {
             return Ok(());
         };
-        let predicted = predicted(planned, compute_ns, known);
-        let warm = WarmHost::up(&self.session, planned, predicted);
-        match warm.and_then(|mut warm| warm.again().map(|()| warm.known(planned.scale))) {
-            Ok(known) => {
-                self.series[series].learn(known);
+        let (index, planned) = (going.position.index, going.planned);
+        let warm = self.runner.warm_up(planned, predicted(planned, compute_ns, known));
+        match warm.and_then(|mut warm| self.runner.again(&mut warm).map(|()| warm)) {
+            Ok(warm) => {
+                self.series[series].learn(warm.known(planned.scale));
                 Ok(())
             }
-            Err(error) => {
-                let is_it = |going: &InProgress<'_>| std::ptr::eq(going.planned, planned);
-                let index = self.going.iter().position(is_it);
-                index.map_or(Ok(()), |index| self.record_failure(index, &error))
-            }
+            Err(error) => self.record_failure(index, &error),
         }
     }
 
@@ -70,17 +65,17 @@ impl Suite<'_> {
     fn first(&mut self, waiting: Waiting, all: &[Waiting]) -> Result<(), String> {
         let index = waiting.index;
         let planned = self.going[index].planned;
-        let begun = now();
+        let begun = self.runner.now();
         let fits = |suite: &Self, cost: Cost| {
-            let need = suite.pace.need(cost).saturating_sub(now() - begun);
+            let need = suite.pace.need(cost).saturating_sub(suite.runner.now() - begun);
             fits(all, &suite.greatest(), waiting, need, suite.room())
         };
         let mut cost = self.cost(&self.going[index]);
         cost.start += FIRST_START;
-        let warm = WarmHost::up(&self.session, planned, cost);
+        let warm = self.runner.warm_up(planned, cost);
         let warm = warm.and_then(|mut warm| {
             if !fits(self, warm.cost) && warm.cost.batch * 2 < self.left() {
-                warm.again()?;
+                self.runner.again(&mut warm)?;
             }
             Ok(warm)
         });
@@ -105,7 +100,7 @@ impl Suite<'_> {
         going.batches = self.pace.batches(cost.batch, going.wanted);
         let batches = going.batches;
         let order = (0, batches);
-        self.end_trial(index, begun, |suite| warm.timed(&mut suite.session, planned, order))?;
+        self.end_trial(index, begun, |suite| suite.runner.timed(warm, planned, order))?;
         if let Some(trial) = self.going[index].trials.first() {
             let batch = Duration::from_nanos(median_ns(trial) as u64);
             let cpu_ns = cpu_ns(trial);
