@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Compares `paceline load` with wrk and oha on nginx, in turns, and measures how late an open loop starts its requests.
 
-scripts/nginx-agreement.py [ROUNDS [SECONDS]]: needs nginx and wrk, and takes oha if it is installed. PACELINE is the
-program (target/release/paceline), or several with colons in between.
+scripts/nginx-agreement.py [ROUNDS [SECONDS [KIB]]]: needs nginx and wrk, and takes oha if it is installed. PACELINE is
+the program (target/release/paceline), or several with colons in between. With KIB, nginx compresses a page of that size
+for each request: what a generator takes for one then hardly matters.
 
 Each generator runs once in each of 5 ROUNDS, for 5 SECONDS: first wherever the system puts it, then with nginx and the
 generators on a CPU each. Requests are counted by nginx itself. With a C compiler it also shows what it costs nginx that a
@@ -27,12 +28,12 @@ PROGRAMS = os.environ.get("PACELINE", "target/release/paceline").split(":")
 URL = f"http://127.0.0.1:{PORT}/"
 
 
-def oha(connections, seconds):
+def oha(connections, seconds, options=()):
     def read(text):
         told = json.loads(text)
         return told["summary"]["requestsPerSec"], told["latencyPercentiles"]["p50"], told["latencyPercentiles"]["p99"]
 
-    return ["oha", "-z", f"{seconds}s", "-c", str(connections), "--no-tui", "--output-format", "json", URL], read
+    return ["oha", "-z", f"{seconds}s", "-c", str(connections), "--no-tui", "--output-format", "json", *options, URL], read
 
 
 def paceline(program, folder, *options):
@@ -45,9 +46,9 @@ def paceline(program, folder, *options):
     return [program, "load", URL, "--format", "json", "--out", folder, *options], read
 
 
-def closed(program, folder):
+def closed(program, folder, more=()):
     def command(connections, seconds):
-        options = ["--connections", str(connections), "--duration", f"{seconds}s", "--trials", "1"]
+        options = ["--connections", str(connections), "--duration", f"{seconds}s", "--trials", "1", *more]
         line, read = paceline(program, folder, *options)
 
         def figures(text):
@@ -108,16 +109,18 @@ def compare(nginx, generators, connections, rounds, seconds, cpus):
 
 
 def main():
-    rounds, seconds = arguments(5, 5)
+    rounds, seconds, kib = arguments(5, 5, 0)
     every = sorted(os.sched_getaffinity(0))
+    accept = "Accept-Encoding: gzip"
+    header, short = (["--header", accept], ["-H", accept]) if kib else ([], [])
     with tempfile.TemporaryDirectory() as folder:
-        generators = {f"paceline {program}": closed(program, folder) for program in PROGRAMS}
-        generators["wrk"] = functools.partial(wrk, URL)
+        generators = {f"paceline {program}": closed(program, folder, header) for program in PROGRAMS}
+        generators["wrk"] = functools.partial(wrk, URL, options=short)
         if shutil.which("oha"):
-            generators["oha"] = oha
+            generators["oha"] = functools.partial(oha, options=short)
         else:
             print("oha is not installed (cargo install oha): left out")
-        nginx = Nginx(folder)
+        nginx = Nginx(folder, kib=kib)
         try:
             places = [("the system places them", every, every)]
             if len(every) > 1:
@@ -127,6 +130,8 @@ def main():
                 for connections in (64, 1):
                     print(f"{connections} connections, {said}:", flush=True)
                     compare(nginx, generators, connections, rounds, seconds, their_cpus)
+            if kib:
+                return
             if len(places) > 1 and shutil.which("cc"):
                 program = f"{folder}/wakes"
                 subprocess.run(["cc", "-O2", "-o", program, Path(__file__).with_name("wakes.c")], check=True)
