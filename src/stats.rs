@@ -17,10 +17,10 @@ mod usl;
 
 pub use best::{Best, RESOLUTION, best, most_loss};
 pub use discoveries::{clopper_pearson, discoveries};
-pub use estimate::{FEWEST_TRIALS, LEVEL, estimate, estimate_at};
+pub use estimate::{FEWEST_TRIALS, LEVEL, difference, estimate, estimate_at};
 pub use nodes::{FEWEST_NODES, figures_over_nodes, over_nodes};
 pub use planning::{Bar, MOST_TRIALS, slices, trials_until, variance_parts};
-pub use trimmed::{FEWEST, Trimmed, difference};
+pub use trimmed::{FEWEST, Trimmed};
 pub use usl::{Fitted, Peak, USL_POINTS, Usl, usl, usl_by_variance};
 mod series;
 mod steps;

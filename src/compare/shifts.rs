@@ -5,19 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     record::{Cell, Estimate, Metric, inverse, logarithms},
-    stats::{Trimmed, difference, over_nodes},
+    stats::{LEVEL, difference, over_nodes},
 };
-
-/// The level of intervals over processes.
-const LEVEL: f64 = 0.95;
 
 /// How a figure of the head differs from the base's. Lower is better, but of requests per second higher.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Shift {
     /// The metric that was compared.
     pub metric: Metric,
-    /// The base's figure, in the unit of the metric. With the basis `Processes` it is the 20 % trimmed mean of the
-    /// logarithms of their times; otherwise it is the record's figure.
+    /// The base's figure, in the unit of the metric: that of its record.
     pub base: f64,
     /// The head's figure.
     pub head: f64,
@@ -35,7 +31,7 @@ pub struct Shift {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Basis {
-    /// At least 5 processes of each side: the 95 % interval of the difference of trimmed means (Yuen and Welch).
+    /// At least 3 processes of each side: the 95 % interval of the ratio of their geometric means (Welch).
     Processes,
     /// The intervals of both: the largest and the smallest change that they allow.
     Intervals,
@@ -48,29 +44,27 @@ pub(super) fn shifts(base: &Cell, head: &Cell) -> Vec<Shift> {
     let shift = |metric: Metric| {
         let (one, other) = metric.of(base).zip(metric.of(head))?;
         let has_trials = matches!(metric, Metric::Throughput | Metric::Requests);
-        let found = if has_trials { of_processes(metric, base, head) } else { None };
-        Some(found.unwrap_or_else(|| of_intervals(metric, one, other)))
+        let ratio = if has_trials { of_processes(metric, base, head) } else { None };
+        let of_processes = |(lower, upper)| Shift {
+            lower: Some(lower),
+            upper: Some(upper),
+            basis: Basis::Processes,
+            ..of_figures(metric, one.value, other.value)
+        };
+        Some(ratio.map_or_else(|| of_intervals(metric, one, other), of_processes))
     };
     Metric::OF_RUNS.into_iter().filter_map(shift).collect()
 }
 
-/// Returns the change of the time of a job, or of a rate, over processes, or over nodes if there are three and more, if
-/// each side has enough.
-fn of_processes(metric: Metric, base: &Cell, head: &Cell) -> Option<Shift> {
+/// Returns the interval of the change of the time of a job, or of a rate, over processes, or over nodes if there are
+/// three and more, if each side has enough.
+fn of_processes(metric: Metric, base: &Cell, head: &Cell) -> Option<(f64, f64)> {
     let figure = |rate: &f64| if metric.is_rate() { *rate } else { inverse(*rate, 1) };
     let figures = |cell: &Cell| cell.rates().iter().map(figure).collect::<Vec<f64>>();
-    let [base_logs, head_logs] =
+    let [base, head] =
         [base, head].map(|cell| over_nodes(&logarithms(&figures(cell)), &cell.nodes));
-    let found = difference(&base_logs, &head_logs)?;
-    let (lower, upper) = found.interval(LEVEL);
-    // The trimmed mean and not the median, so that both columns and the change agree.
-    let middle = |logs: &[f64]| Some(Trimmed::of(logs)?.mean.exp());
-    Some(Shift {
-        lower: Some(lower.exp_m1()),
-        upper: Some(upper.exp_m1()),
-        basis: Basis::Processes,
-        ..of_figures(metric, middle(&base_logs)?, middle(&head_logs)?)
-    })
+    let (lower, upper) = difference(&base, &head)?.interval(LEVEL);
+    Some((lower.exp_m1(), upper.exp_m1()))
 }
 
 fn of_intervals(metric: Metric, base: Estimate, head: Estimate) -> Shift {

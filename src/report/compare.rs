@@ -52,7 +52,7 @@ pub fn comparison_table(comparison: &Comparison, extent: Extent) -> String {
     }
     under.push_str(&footnotes(comparison.cells.iter().map(|cell| cell.model.as_str())));
     under.push_str(
-        "interval: 95 %, of at least 5 processes each; ~ as far as the two runs' own intervals allow; * the interval is off 0; less is better",
+        "interval: 95 %, of at least 3 processes each; ~ as far as the two runs' own intervals allow; * the interval is off 0; less is better",
     );
     let mut shifts = comparison.cells.iter().flat_map(|cell| &cell.shifts);
     if shifts.any(|shift| shift.metric.is_rate()) {

@@ -56,6 +56,24 @@ pub(super) fn mean(values: &[f64]) -> Option<Trimmed> {
     Some(Trimmed { mean, se: (squares / (count - 1.0) / count).sqrt(), df: count - 1.0 })
 }
 
+/// Returns by how much the mean of `head` exceeds that of `base`, for unpaired values with unequal variances (Welch,
+/// 1938). `None` if one of them has fewer than [`FEWEST_TRIALS`], or a value is not finite.
+///
+/// Its intervals cover random variation within each side. They cannot cover a lasting difference between the sides,
+/// such as a machine that is slower today.
+#[must_use]
+pub fn difference(base: &[f64], head: &[f64]) -> Option<Trimmed> {
+    if base.len().min(head.len()) < FEWEST_TRIALS {
+        return None;
+    }
+    let (base, head) = (mean(base)?, mean(head)?);
+    let spread = base.se.powi(4) / base.df + head.se.powi(4) / head.df;
+    // Without any spread, any number of degrees gives the same result: that of the smaller side is taken.
+    let df =
+        if spread > 0.0 { base.se.hypot(head.se).powi(4) / spread } else { base.df.min(head.df) };
+    Trimmed { mean: head.mean - base.mean, se: base.se.hypot(head.se), df }.finite()
+}
+
 #[expect(clippy::print_stdout, reason = "docs/validity.md has what they print")]
 #[cfg(test)]
 mod tests {

@@ -47,7 +47,7 @@ fn a_trimmed_mean_and_all_that_follows_from_it_are_those_of_scipy() {
 }
 
 #[test]
-fn the_difference_of_two_trimmed_means_is_that_of_scipy() {
+fn the_difference_of_two_means_is_that_of_scipy() {
     for vector in vectors("two") {
         let found = difference(&numbers(&vector["base"]), &numbers(&vector["head"])).unwrap();
         same(found.mean, &vector["mean"]);

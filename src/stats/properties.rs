@@ -103,7 +103,7 @@ fn without_spread_the_sign_decides() {
         assert_eq!(found.interval(0.95), (value, value));
         assert_eq!((found.upper(0.95), found.se), (value, 0.0));
         let both = difference(&[0.0; 7], &[value; 9]).unwrap();
-        assert_eq!((both.p_above(), both.df), (above, 4.0));
+        assert_eq!((both.p_above(), both.df), (above, 6.0));
     }
 }
 
@@ -117,6 +117,8 @@ fn too_few_values_or_one_that_is_no_number_have_no_trimmed_mean() {
         assert_eq!(difference(&values, &[0.1; 5]), None);
         assert_eq!(difference(&[0.1; 5], &values), None);
     }
+    assert_eq!(difference(&[0.1; 2], &[0.1; 5]), None);
+    assert_eq!(difference(&[0.1; 5], &[0.1; 2]), None);
     assert_eq!(Trimmed::of(&[-1e308, 1e308, -1e308, 1e308, 0.0, 1e308]), None);
 }
 

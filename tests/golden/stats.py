@@ -27,10 +27,9 @@ def one(values):
 
 
 def two(base, head):
-    """Yuen and Welch, the head less the base."""
-    found = stats.ttest_ind(head, base, equal_var=False, trim=0.2, alternative="greater")
-    # scipy gives no interval of a trimmed test; what it needs is in the result.
-    mean = stats.trim_mean(head, 0.2) - stats.trim_mean(base, 0.2)
+    """Welch, the head less the base."""
+    found = stats.ttest_ind(head, base, equal_var=False, alternative="greater")
+    mean = np.mean(head) - np.mean(base)
     return {
         "base": list(base), "head": list(head), "mean": mean, "se": mean / found.statistic,
         "df": found.df, "p_above": found.pvalue,
@@ -117,7 +116,7 @@ FOUND = {
     "one": [one(values) for values in draws()],
     "two": [
         two(RANDOM.normal(13, 0.03, a).tolist(), RANDOM.normal(13.02, 0.1, b).tolist())
-        for a, b in [(5, 5), (5, 12), (30, 20)]
+        for a, b in [(3, 5), (5, 12), (30, 20)]
     ],
     "discoveries": list(discoveries()),
     "exact": list(exact()),

@@ -21,9 +21,7 @@ impl Columns {
         columns.identity(cell);
         columns.throughput(cell);
         columns.attested(cell);
-        columns.distribution("latency", cell.latency.as_ref());
-        columns.estimate("latency_ns_p50_of_trials", cell.latency_ns_p50);
-        columns.estimate("latency_ns_p99_of_trials", cell.latency_ns_p99);
+        columns.latency(cell);
         columns.all("latency_mostly_late", &cell.latencies_of_the_generator());
         columns.distribution("service_time", cell.service_time.as_ref());
         columns.distribution("timer_lateness", cell.timer_lateness.as_ref());
@@ -202,8 +200,8 @@ impl Columns {
         self.all("shares_offered_per_second", &each(&|one| Some(one.rate)));
         let got = each(&|one| value(one.requests_per_second));
         self.all("shares_requests_per_second", &got);
-        self.all("shares_latency_ns_p50_of_trials", &each(&|one| value(one.latency_ns_p50)));
-        self.all("shares_latency_ns_p99_of_trials", &each(&|one| value(one.latency_ns_p99)));
+        self.all("shares_latency_ns_p50", &each(&|one| value(one.latency_ns_p50)));
+        self.all("shares_latency_ns_p99", &each(&|one| value(one.latency_ns_p99)));
         self.all("shares_latency_ns_max", &each(&|one| Some(one.latency_ns_max? as f64)));
         let late: Vec<String> = all.iter().map(|one| listed(&one.mostly_late)).collect();
         self.all("shares_latency_mostly_late", &late);
@@ -238,12 +236,33 @@ impl Columns {
         self.number(&format!("{name}_upper"), estimate.map(|estimate| estimate.upper));
     }
 
+    /// Adds the latencies. Their p50 and p99 have the names and values of the record: the means of the trials, and not
+    /// the percentiles of all latencies.
+    fn latency(&mut self, cell: &Cell) {
+        let all = cell.latency.as_ref();
+        self.size("latency", all);
+        self.estimate("latency_ns_p50", cell.latency_ns_p50);
+        self.count("latency_ns_p50_pooled", all.map(|times| times.ns_p50));
+        self.count("latency_ns_p90", all.and_then(Distribution::p90));
+        self.estimate("latency_ns_p99", cell.latency_ns_p99);
+        self.count("latency_ns_p99_pooled", all.and_then(Distribution::p99));
+        self.tail("latency", all);
+    }
+
     fn distribution(&mut self, name: &str, times: Option<&Distribution>) {
-        self.count(&format!("{name}_count"), times.map(|times| times.count));
-        self.number(&format!("{name}_ns_mean"), times.map(|times| times.ns_mean));
+        self.size(name, times);
         self.count(&format!("{name}_ns_p50"), times.map(|times| times.ns_p50));
         self.count(&format!("{name}_ns_p90"), times.and_then(Distribution::p90));
         self.count(&format!("{name}_ns_p99"), times.and_then(Distribution::p99));
+        self.tail(name, times);
+    }
+
+    fn size(&mut self, name: &str, times: Option<&Distribution>) {
+        self.count(&format!("{name}_count"), times.map(|times| times.count));
+        self.number(&format!("{name}_ns_mean"), times.map(|times| times.ns_mean));
+    }
+
+    fn tail(&mut self, name: &str, times: Option<&Distribution>) {
         self.count(&format!("{name}_ns_p999"), times.and_then(Distribution::p999));
         self.count(&format!("{name}_ns_max"), times.map(|times| times.ns_max));
     }
