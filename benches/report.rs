@@ -15,7 +15,7 @@ use paceline_gated::usage::memory_of_children;
 const TIMES: usize = 5;
 
 fn main() {
-    let kept = env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let kept = env::args_os().skip(1).find(|argument| !argument.to_string_lossy().starts_with('-'));
     let folder = tempfile::tempdir().unwrap();
     let folder = kept.as_deref().map_or(folder.path(), Path::new);
     println!("{:>7} {:>10} {:>10} {:>14}", "cells", "seconds", "MiB", "page KB");

@@ -327,7 +327,7 @@ pub struct Trial {
     pub workers: Option<usize>,
     /// Where its batches were submitted from.
     pub placement: Placement,
-    /// Number of the trial, from 0.
+    /// The pass in which it ran, from 0.
     pub trial: u32,
     /// The times of the batches, in nanoseconds.
     pub times_ns: Vec<u64>,

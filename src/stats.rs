@@ -15,7 +15,7 @@ mod t;
 mod trimmed;
 mod usl;
 
-pub use best::{Best, RESOLUTION, best, most_loss};
+pub use best::{Best, Passes, RESOLUTION, best, in_order, most_loss};
 pub use discoveries::{clopper_pearson, discoveries};
 pub use estimate::{FEWEST_TRIALS, LEVEL, difference, estimate, estimate_at};
 pub use nodes::{FEWEST_NODES, figures_over_nodes, over_nodes};

@@ -3,7 +3,7 @@
 use super::{APART, Figure, Measure, Series, Standing, Unranked, Without, choose::is_discontinued};
 use crate::{
     record::{Cell, Estimate, RankedBy, State},
-    stats::{best, most_loss, over_nodes},
+    stats::{Passes, best, most_loss},
 };
 use paceline_core::perform::Placement;
 
@@ -16,16 +16,15 @@ impl Measure {
         }
     }
 
-    /// Returns logarithms of each trial's figure, or of each node's if there are several, where higher is better; `None`
-    /// if one lacks the figure.
-    fn passes(self, cell: &Cell) -> Option<Vec<f64>> {
+    /// Returns logarithms of the figure in each pass, where higher is better; `None` if one lacks the figure.
+    fn passes(self, cell: &Cell) -> Option<Passes> {
         let logs = cell.passes(match self {
             Measure::Throughput => RankedBy::Rate,
             Measure::P99 => RankedBy::P99,
             Measure::Memory => RankedBy::Memory,
         })?;
-        let are_there = !logs.is_empty() && logs.iter().all(|log| log.is_finite());
-        are_there.then(|| over_nodes(&logs, &cell.nodes))
+        let are_there = !logs.is_empty() && logs.iter().all(|(_, log)| log.is_finite());
+        are_there.then_some(logs)
     }
 
     /// Returns how many times worse `one` is than `best`: 1 if they are equal.
@@ -43,7 +42,7 @@ impl Measure {
     }
 
     /// Returns the greatest share by which it is behind `best`, over the passes of both.
-    fn behind_at_most(self, one: &[f64], best: &[f64]) -> Option<f64> {
+    fn behind_at_most(self, one: &[(u32, f64)], best: &[(u32, f64)]) -> Option<f64> {
         let of_best = most_loss(one, best)?;
         // If lower is better, the loss is a share of the model's own figure.
         Some(if self == Measure::Throughput { of_best } else { of_best / (1.0 - of_best) })
@@ -107,7 +106,7 @@ fn lacks(ranked: &[&Cell], by: Measure) -> bool {
 /// Returns the figures of these cells: the `ranked` ones with the best first, then the others in the order of the
 /// cells. If one of `ranked` lacks the figure, none is ranked by it.
 pub(super) fn figures(measured: &[&Cell], by: Measure, ranked: &[&Cell]) -> Vec<Figure> {
-    let passes: Option<Vec<Vec<f64>>> = ranked.iter().map(|cell| by.passes(cell)).collect();
+    let passes: Option<Vec<Passes>> = ranked.iter().map(|cell| by.passes(cell)).collect();
     let passes = passes.unwrap_or_default();
     let found = best(&passes);
     let value = |place: &usize| by.of(ranked[*place]).map_or(f64::NAN, |of| of.value);

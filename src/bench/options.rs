@@ -1,6 +1,6 @@
 //! The options of `cargo bench`: criterion's arguments and the suite's environment variables.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{env, ffi::OsString, path::PathBuf, time::Duration};
 
 use regex::Regex;
 
@@ -127,14 +127,22 @@ enum Filter {
 impl Options {
     /// Reads this process's arguments and environment.
     pub fn from_environment() -> Result<Self, String> {
-        Self::read(env::args().skip(1), |name| env::var(name).ok())
+        Self::read(env::args_os().skip(1), |name| env::var_os(name))
     }
 
     pub(super) fn read(
-        arguments: impl Iterator<Item = String>,
-        variable: impl Fn(&str) -> Option<String>,
+        arguments: impl Iterator<Item = OsString>,
+        variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, String> {
-        let arguments: Vec<String> = arguments.collect();
+        let text = |what: &str, given: OsString| {
+            given
+                .into_string()
+                .map_err(|given| format!("{what} {given:?} is no text in UTF-8: type it again"))
+        };
+        let arguments: Vec<String> =
+            arguments.map(|argument| text("the argument", argument)).collect::<Result<_, _>>()?;
+        let folder = variable("PACELINE_RESULTS");
+        let variable = |name: &str| variable(name).map(|value| text(name, value)).transpose();
         let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
         let follows_option =
             |index: usize| index > 0 && flags::WITH_VALUE.contains(&arguments[index - 1].as_str());
@@ -151,13 +159,13 @@ impl Options {
                 Filter::Matching(parse_regex(text).map_err(|why| format!("{text:?}: {why}"))?)
             }
         };
-        let profile = variable("PACELINE_PROFILE")
+        let profile = variable("PACELINE_PROFILE")?
             .map_or(Ok(Profile::Default), |text| Profile::parse(&text))?;
-        let budget = match variable("PACELINE_BUDGET") {
+        let budget = match variable("PACELINE_BUDGET")? {
             None => profile.budget(),
             Some(text) => parse_budget(&text).map_err(|why| format!("PACELINE_BUDGET {why}"))?,
         };
-        let models = match variable("PACELINE_MODELS") {
+        let models = match variable("PACELINE_MODELS")? {
             None => Models::Default,
             Some(text) => Models::parse(&text).map_err(|why| {
                 format!("PACELINE_MODELS is all, or model names separated by commas: {why}")
@@ -168,7 +176,7 @@ impl Options {
             flags::number(&arguments, "--sample-size", 10.0)?.map(|samples| samples as u32);
         let measurement_time =
             flags::number(&arguments, "--measurement-time", 0.001)?.map(Duration::from_secs_f64);
-        let seed = match variable("PACELINE_SEED") {
+        let seed = match variable("PACELINE_SEED")? {
             None => fresh_seed(),
             Some(text) => text.parse().map_err(|_| {
                 format!("PACELINE_SEED is a number from 0 to {}, not {text:?}", u64::MAX)
@@ -180,7 +188,7 @@ impl Options {
             flags::check(&arguments)?;
         }
         let verbose = has("--verbose") || has("-v");
-        let results = variable("PACELINE_RESULTS").unwrap_or_else(|| "results".into()).into();
+        let results = folder.unwrap_or_else(|| "results".into()).into();
         let list = has("--list");
         Ok(Options {
             profile,
@@ -254,12 +262,14 @@ fn fresh_seed() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Options, String> {
         let find =
-            |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        Options::read(arguments.iter().map(|a| (*a).to_owned()), find)
+            |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).into());
+        Options::read(arguments.iter().map(|a| (*a).into()), find)
     }
 
     #[test]
@@ -319,6 +329,21 @@ mod tests {
         let error = with("tokio,smoll").err().unwrap();
         assert!(error.starts_with("PACELINE_MODELS"), "{error}");
         assert!(error.contains("did you mean `smol`?"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_and_a_folder_need_not_be_text() {
+        let bytes = || OsString::from_vec(b"\xff".to_vec());
+        let of = |name: &'static str| {
+            Options::read(["--bench".into()].into_iter(), move |n| (n == name).then(bytes))
+        };
+        for name in ["PACELINE_PROFILE", "PACELINE_BUDGET", "PACELINE_MODELS", "PACELINE_SEED"] {
+            let why = of(name).err().unwrap();
+            assert!(why.starts_with(&format!("{name} \"\\xFF\" is no text")), "{why}");
+        }
+        assert_eq!(of("PACELINE_RESULTS").unwrap().results, PathBuf::from(bytes()));
+        let argument = Options::read([bytes()].into_iter(), |_| None).err().unwrap();
+        assert!(argument.contains("is no text in UTF-8"), "{argument}");
     }
 
     #[test]

@@ -8,14 +8,14 @@ use std::{
 
 use super::{
     options::{DEFAULT_MODELS, Options, Profile},
-    pace::{Cost, Pace},
+    pace::{Cost, FEWEST, Pace, patience},
     runner::{Runner, WarmProcess},
     suite::Suite,
 };
 use crate::{
     machine::cores,
     plan::{self, Planned},
-    record::{Cell, Trial, Writer},
+    record::{Cell, State, Trial, Writer},
 };
 use paceline_core::{
     clock,
@@ -58,10 +58,12 @@ const NOISE: f64 = 0.1;
 struct Simulation {
     start: Instant,
     passed: Mutable<Duration>,
+    /// How many times as long as in the reference run batches take.
+    slowness: f64,
     /// The cells of all processes, in the order in which they started.
     processes: RefCell<Vec<String>>,
-    /// The numbers of all trials, in the order in which they ran.
-    trials: Vec<u32>,
+    /// Whether each trial was the first of its cell, in the order in which they ran.
+    are_first: Vec<bool>,
 }
 
 impl Simulation {
@@ -108,8 +110,13 @@ impl Runner for Simulation {
         Ok(false)
     }
 
-    fn warm_up(&self, planned: &Planned<'_>, _: Cost) -> Result<WarmProcess<f64>, HostError> {
+    fn warm_up(
+        &self,
+        planned: &Planned<'_>,
+        predicted: Cost,
+    ) -> Result<WarmProcess<f64>, HostError> {
         let mut cost = truth(planned);
+        cost.batch = cost.batch.mul_f64(self.slowness);
         let name = planned.name();
         let mut processes = self.processes.borrow_mut();
         if !processes.contains(&name) {
@@ -118,6 +125,10 @@ impl Runner for Simulation {
         processes.push(name);
         let random = mix(processes.len() as u64) as f64 / u64::MAX as f64;
         cost.batch = cost.batch.mul_f64(1.0 + NOISE * (2.0 * random - 1.0));
+        let limit = patience(predicted.start + predicted.batch);
+        if cost.start + cost.batch > limit {
+            return Err(HostError::Silent(limit));
+        }
         self.pass(cost.start + cost.batch);
         Ok(WarmProcess { process: cpu_ns(planned), cost, cpu_ns: 0.0 })
     }
@@ -132,15 +143,15 @@ impl Runner for Simulation {
         &mut self,
         warm: WarmProcess<f64>,
         planned: &Planned<'_>,
-        (trial, batches): (u32, u64),
+        batches: u64,
+        first: bool,
     ) -> Result<Trial, HostError> {
         let batch = warm.cost.batch;
         self.pass(batch * u32::try_from(batches).unwrap());
-        self.trials.push(trial);
+        self.are_first.push(first);
         let user_cpu_ns = (warm.process * batches as f64) as u64;
         Ok(Trial {
             scale: planned.scale,
-            trial,
             times_ns: vec![clock::nanoseconds(batch); batches as usize],
             used: Usage { user_cpu_ns, ..Usage::default() },
             ..Trial::default()
@@ -154,15 +165,20 @@ struct Rehearsal {
     measured: Vec<String>,
     /// The names of the cells that have trials, but no figure.
     in_vain: Vec<String>,
-    /// The numbers of all trials, in the order in which they ran.
-    trials: Vec<u32>,
+    /// Why cells failed.
+    failed: Vec<String>,
+    are_first: Vec<bool>,
+    /// The passes of each cell that has trials.
+    passes: Vec<Vec<u32>>,
     left: Duration,
 }
 
 /// Rehearsals with two seeds.
-static REHEARSALS: LazyLock<[Rehearsal; 2]> = LazyLock::new(|| [1, 2].map(rehearse));
+static REHEARSALS: LazyLock<[Rehearsal; 2]> =
+    LazyLock::new(|| [1, 2].map(|seed| rehearse("--bench", seed, 1.0)));
 
-fn rehearse(seed: u64) -> Rehearsal {
+/// Runs the suite with this option on a machine of this slowness.
+fn rehearse(option: &str, seed: u64, slowness: f64) -> Rehearsal {
     let workloads = Profile::Default.workloads().iter().map(|name| workloads::find(name).unwrap());
     let workloads: Vec<_> = workloads.collect();
     let models = DEFAULT_MODELS.map(|name| models::find(name).unwrap());
@@ -170,16 +186,17 @@ fn rehearse(seed: u64) -> Rehearsal {
     let two = |cell: &Planned<'_>| cell.workers.is_none_or(|workers| workers <= 2);
     planned.retain(|cell| cell.workload.workers == Workers::Cores || two(cell));
     planned.retain(|cell| cell.entry.info.unsupported_step(cell.workload).is_none());
-    let seed = |name: &str| (name == "PACELINE_SEED").then(|| seed.to_string());
-    let options = Options::read(["--bench".to_owned()].into_iter(), seed).unwrap();
+    let seed = |name: &str| (name == "PACELINE_SEED").then(|| seed.to_string().into());
+    let options = Options::read([option.into()].into_iter(), seed).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let writer = Writer::part(folder.path(), "").unwrap();
     let start = clock::now();
     let machine = Simulation {
         start,
+        slowness,
         passed: Mutable::default(),
         processes: RefCell::default(),
-        trials: vec![],
+        are_first: vec![],
     };
     let mut suite = Suite::new(&planned, (writer, machine), start, &options);
     suite.all().unwrap();
@@ -192,7 +209,13 @@ fn rehearse(seed: u64) -> Rehearsal {
     Rehearsal {
         measured: names(|cell| cell.batch_ns.is_some()),
         in_vain: names(|cell| cell.batch_ns.is_none() && !cell.trials_ns.is_empty()),
-        trials: machine.trials,
+        failed: cells
+            .iter()
+            .filter(|cell| cell.state == State::Failed)
+            .filter_map(|cell| cell.reason.clone())
+            .collect(),
+        are_first: machine.are_first,
+        passes: cells.into_iter().map(|cell| cell.per_trial.passes).collect(),
         left,
     }
 }
@@ -227,12 +250,23 @@ fn cells_begin_as_soon_as_there_is_time_and_keep_it_until_they_have_a_figure() {
     if cores() < 2 {
         return;
     }
-    for Rehearsal { in_vain, trials, measured, left } in REHEARSALS.iter() {
-        let second = trials.iter().position(|number| *number == 1).unwrap();
-        let late = trials[second..].iter().filter(|number| **number == 0).count();
+    for Rehearsal { in_vain, failed, are_first, passes, measured, left } in REHEARSALS.iter() {
+        let second = are_first.iter().position(|first| !first).unwrap();
+        let late = are_first[second..].iter().filter(|first| **first).count();
         assert!(late > 0, "all began before the second trial of any");
+        // Their passes are those in which the others ran meanwhile.
+        let of_late: Vec<_> = passes.iter().filter(|passes| !passes.is_empty()).collect();
+        assert_eq!(of_late.len(), late);
+        assert!(of_late.iter().all(|passes| (1..FEWEST).contains(&passes[0])), "{of_late:?}");
         assert!(in_vain.is_empty(), "{in_vain:?}");
+        assert!(failed.is_empty(), "{failed:?}");
         let criterion = Pace::for_profile(Profile::Default).analysis * measured.len() as u32;
         assert!(*left >= criterion, "criterion has {left:?} for {} cells", measured.len());
     }
+}
+
+#[test]
+fn a_test_of_each_cell_takes_none_for_hung_that_is_slow() {
+    let Rehearsal { failed, .. } = rehearse("--test", 1, 10.0);
+    assert!(failed.is_empty(), "{failed:?}");
 }

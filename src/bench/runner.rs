@@ -58,13 +58,14 @@ pub(super) trait Runner {
     /// Runs another batch: the first one is cold, so this one is more reliable.
     fn again(&self, warm: &mut WarmProcess<Self::Process>) -> Result<(), HostError>;
 
-    /// Runs the timed batches of a trial: `order` is its number and how many. In the first trial another batch shows how
-    /// late sleeps end.
+    /// Runs `batches` timed batches, and returns the trial, as number 0. If it is the `first` of its cell, another batch
+    /// shows how late sleeps end.
     fn timed(
         &mut self,
         warm: WarmProcess<Self::Process>,
         planned: &Planned<'_>,
-        order: (u32, u64),
+        batches: u64,
+        first: bool,
     ) -> Result<Trial, HostError>;
 }
 
@@ -116,14 +117,14 @@ impl Runner for Session {
         &mut self,
         warm: WarmProcess<Self::Process>,
         planned: &Planned<'_>,
-        (trial, batches): (u32, u64),
+        batches: u64,
+        first: bool,
     ) -> Result<Trial, HostError> {
         let WarmProcess { process: (mut host, attest), cost, .. } = warm;
         let count = u32::try_from(batches).unwrap_or(u32::MAX);
         let all = patience(cost.batch.saturating_mul(count));
         let (mut timed, _) = self.timed(&mut host, planned, (batches, all), attest)?;
-        timed.trial = trial;
-        if trial == 0 && planned.workload.demand().sleeps > 0 {
+        if first && planned.workload.demand().sleeps > 0 {
             let recorded = host.record(1, patience(cost.batch))?;
             timed.recorded.timer_lateness = recorded.timer_lateness;
         }

@@ -113,6 +113,8 @@ pub(super) struct Suite<'a, R> {
     pace: Pace,
     test: bool,
     seed: u64,
+    /// The number of the current pass, from 0.
+    pass: u32,
     series: Vec<SeriesProgress>,
     /// Every cell, in the order of the plan.
     going: Vec<InProgress<'a>>,
@@ -136,6 +138,7 @@ impl<'a, R: Runner> Suite<'a, R> {
             pace: Pace::of(options),
             test: options.test,
             seed: options.seed,
+            pass: 0,
             series: std::iter::repeat_with(SeriesProgress::default).take(of_series).collect(),
             going: chosen
                 .iter()
@@ -182,6 +185,7 @@ impl<'a, R: Runner> Suite<'a, R> {
             if pass <= FEWEST {
                 self.first_trials(progress)?;
             }
+            self.pass = pass;
             if !self.going.iter().any(InProgress::is_under_way) {
                 return Ok(());
             }
@@ -244,11 +248,10 @@ impl<'a, R: Runner> Suite<'a, R> {
     fn another(&mut self, index: usize) -> Result<(), String> {
         let InProgress { planned, batches, .. } = self.going[index];
         let cost = self.cost(&self.going[index]);
-        let order = (self.going[index].done(), batches);
         let begun = self.runner.now();
         self.end_trial(index, begun, |suite| {
             let warm = suite.runner.warm_up(planned, cost)?;
-            suite.runner.timed(warm, planned, order)
+            suite.runner.timed(warm, planned, batches, false)
         })
     }
 
@@ -261,6 +264,7 @@ impl<'a, R: Runner> Suite<'a, R> {
     ) -> Result<(), String> {
         match trial(self) {
             Ok(trial) => {
+                let trial = Trial { trial: self.pass, ..trial };
                 let now = self.runner.now();
                 self.writer.write_trial(&trial)?;
                 let going = &mut self.going[index];

@@ -57,7 +57,7 @@ Environment:
 docs/running.md says more.";
 
 fn run() -> Result<u8, CliError> {
-    if std::env::args().skip(1).any(|word| word == "--help" || word == "-h") {
+    if std::env::args_os().skip(1).any(|word| word == "--help" || word == "-h") {
         return say(HELP);
     }
     let options = Options::from_environment().map_err(usage)?;

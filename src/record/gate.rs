@@ -9,28 +9,36 @@ use crate::machine::Fingerprint;
 /// The version of [`Gate`]'s format. Additions do not change it.
 pub const GATE_SCHEMA: u32 = 2;
 
-/// A metric that is compared. Lower is better, except for [`Metric::Requests`].
+/// A metric that is compared. Lower is better, except for [`Metric::Requests`]. Records of before have the names of the
+/// command line.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
-#[serde(rename_all = "lowercase")]
 pub enum Metric {
     /// Wall time per job in batches, the inverse of throughput. Nanoseconds.
+    #[serde(rename = "time_per_job", alias = "throughput")]
     Throughput,
     /// Median latency of a job. Nanoseconds.
+    #[serde(rename = "latency_p50", alias = "p50")]
     P50,
     /// 99th percentile of a job's latency. Nanoseconds.
+    #[serde(rename = "latency_p99", alias = "p99")]
     P99,
     /// CPU time per job, user and system. Nanoseconds.
+    #[serde(rename = "cpu_per_job", alias = "cpu")]
     Cpu,
     /// Resident memory that the first batch adds, per job. It includes what all jobs share, unlike the slope over
     /// scales that tables call bytes/job. Bytes.
+    #[serde(rename = "memory_added_per_job", alias = "memory")]
     Memory,
     /// Instructions of a call of a custom cell, under valgrind.
+    #[serde(rename = "instructions_per_call", alias = "instructions")]
     Instructions,
     /// Allocations of a call of a custom cell.
+    #[serde(rename = "allocations_per_call", alias = "allocations")]
     Allocations,
     /// Right answers per second of a server under load: higher is better. The gate has none.
+    #[serde(rename = "requests_per_second", alias = "requests")]
     Requests,
 }
 
@@ -72,7 +80,7 @@ impl Metric {
         }
     }
 
-    /// Returns the name on the command line and in files.
+    /// Returns the name on the command line and in `gate.toml`.
     pub fn name(self) -> &'static str {
         match self {
             Metric::Throughput => "throughput",
@@ -124,7 +132,8 @@ impl Metric {
         }
     }
 
-    /// Returns that name without its unit, for ratios, and where a column or a family has the unit.
+    /// Returns that name without its unit, for ratios, where a column or a family has the unit, and as the metric's name
+    /// in JSON.
     pub fn quantity(self) -> &'static str {
         let figure = self.figure();
         let without = ["_ns", "_bytes"].into_iter().find_map(|unit| figure.strip_suffix(unit));
@@ -405,4 +414,17 @@ pub struct Gate {
     pub notes: Vec<String>,
     /// Every cell and metric.
     pub cells: Vec<GateCell>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_has_one_name_in_json_and_csv_and_records_of_before_are_read() {
+        for metric in Metric::ALL.into_iter().chain([Metric::Requests]) {
+            assert_eq!(serde_json::to_value(metric).unwrap(), metric.quantity());
+            assert_eq!(serde_json::from_value::<Metric>(metric.name().into()).unwrap(), metric);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::{
     Cell, Estimate, Knee, Loop, State,
     load::{by_column, is_over_half, mostly_late},
 };
-use crate::stats::{FEWEST_TRIALS, RESOLUTION, best, over_nodes, slope};
+use crate::stats::{FEWEST_TRIALS, Passes, RESOLUTION, best, in_order, over_nodes, slope};
 use paceline_core::perform::Placement;
 
 /// The shortest wait by which models are ranked, in nanoseconds: below it, timer resolution decides.
@@ -94,9 +94,19 @@ impl Cell {
         if knee.is_some_and(Knee::is_least) { "≥" } else { "" }
     }
 
-    /// Returns the logarithms of a figure in each trial, where higher is better; `None` if a trial lacks it, or if it
-    /// says nothing of the model.
-    pub fn passes(&self, by: RankedBy) -> Option<Vec<f64>> {
+    /// Returns the logarithms of a figure in each of its passes, or on each node if there are several, where higher is
+    /// better; `None` if a trial lacks it, or if it says nothing of the model. See [`over_nodes`].
+    pub fn passes(&self, by: RankedBy) -> Option<Passes> {
+        let logs = self.logarithms(by)?;
+        if !self.nodes.is_empty() {
+            return Some(in_order(over_nodes(&logs, &self.nodes)));
+        }
+        let passes = &self.per_trial.passes;
+        let is_numbered = passes.len() == logs.len();
+        Some(if is_numbered { passes.iter().copied().zip(logs).collect() } else { in_order(logs) })
+    }
+
+    fn logarithms(&self, by: RankedBy) -> Option<Vec<f64>> {
         let of = &self.per_trial;
         let fails = self.load.as_ref().is_some_and(|load| load.failed() > 0);
         let less = match by {
@@ -158,6 +168,9 @@ pub enum RankedBy {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PerTrial {
+    /// The pass of each trial, from 0; empty if they are 0, 1, 2 and so on. Models are compared pass by pass.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passes: Vec<u32>,
     /// Jobs a second.
     pub jobs_per_second: Vec<f64>,
     /// The median latency.
@@ -197,12 +210,12 @@ pub fn leaders_by(cells: &[&Cell], by: RankedBy) -> Vec<bool> {
             let ranked = ranked && !cell.has_too_few_trials() && !cell.is_server_bound();
             ranked && !cell.is_shared_host() && cell.class() == class
         });
-        let units = |cell: &Cell| Some(over_nodes(&cell.passes(by)?, &cell.nodes));
-        let logs: Option<Vec<_>> = of.map(|(place, cell)| Some((place, units(cell)?))).collect();
-        let (places, logs): (Vec<usize>, Vec<Vec<f64>>) = logs
+        let logs: Option<Vec<_>> =
+            of.map(|(place, cell)| Some((place, cell.passes(by)?))).collect();
+        let (places, logs): (Vec<usize>, Vec<Passes>) = logs
             .unwrap_or_default()
             .into_iter()
-            .filter(|(_, logs)| logs.iter().all(|log| log.is_finite()))
+            .filter(|(_, logs)| logs.iter().all(|(_, log)| log.is_finite()))
             .unzip();
         let Some(found) = best(&logs).filter(|_| places.len() > 1) else { continue };
         for (place, behind) in places.into_iter().zip(found.behind) {

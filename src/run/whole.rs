@@ -42,7 +42,9 @@ pub(crate) fn whole(
         let used_ns = trial.used.cpu_ns();
         (used_ns > 0).then(|| used_ns as f64 / jobs_of(planned, trial))
     };
+    let passes: Vec<u32> = trials.iter().map(|trial| trial.trial).collect();
     let per_trial = PerTrial {
+        passes: if passes.iter().copied().eq(0..passes.len() as u32) { vec![] } else { passes },
         jobs_per_second: medians.iter().map(|ns| planned.scale as f64 * 1e9 / ns).collect(),
         latency_ns_p50: latency(|of| Some(of.ns_p50)),
         latency_ns_p99: latency(Distribution::p99),

@@ -17,19 +17,27 @@ pub struct Best {
     pub behind: Vec<bool>,
 }
 
-/// Compares each of `models` with the best of them. A model is given as the logarithms of its figures, one for each
-/// pass, in the order of the passes; greater is better. Returns `None` without models, or if a model has fewer than
-/// three passes.
+/// Figures of a model, each with the number of its pass.
+pub type Passes = Vec<(u32, f64)>;
+
+/// Returns these figures as those of passes 0, 1, 2 and so on.
+#[must_use]
+pub fn in_order(figures: Vec<f64>) -> Passes {
+    (0..).zip(figures).collect()
+}
+
+/// Compares each of `models` with the best of them. A model is given as the logarithms of its figures in its passes;
+/// greater is better. Returns `None` without models, or if a model has fewer than three passes.
 ///
-/// The differences of each model to the sample best are taken pass by pass, so that the effect of a pass on both
-/// cancels. A model is worse if it is behind by more than [`RESOLUTION`] in the mean, and the one-sided t test of a
+/// The differences of each model to the sample best are taken over the passes that both have, so that the effect of a
+/// pass on both cancels. A model is worse if it is behind by more than [`RESOLUTION`] in the mean, and the one-sided t test of a
 /// mean difference below 0 rejects at 5 %, with Holm's correction (1979) over all models. Overlapping intervals are not
 /// a test, and the best of many is partly lucky.
 #[must_use]
-pub fn best(models: &[Vec<f64>]) -> Option<Best> {
+pub fn best(models: &[Passes]) -> Option<Best> {
     let means = models
         .iter()
-        .map(|of| mean(of).filter(|_| of.len() >= FEWEST_TRIALS).map(|found| found.mean));
+        .map(|of| mean(&figures(of)).filter(|_| of.len() >= FEWEST_TRIALS).map(|found| found.mean));
     let means: Vec<f64> = means.collect::<Option<_>>()?;
     let best = (0..means.len()).max_by(|a, b| means[*a].total_cmp(&means[*b]))?;
     let others = (0..models.len()).filter(|other| *other != best);
@@ -52,17 +60,23 @@ pub fn best(models: &[Vec<f64>]) -> Option<Best> {
 }
 
 /// Returns the upper end of the 95 % interval of the paired loss: the largest plausible share by which `model` is worse
-/// than the best. Below a margin, the model is as good as the best. `None` with fewer than three passes of both.
+/// than the best. Below a margin, the model is as good as the best. `None` if they have fewer than three passes in common.
 #[must_use]
-pub fn most_loss(model: &[f64], best: &[f64]) -> Option<f64> {
+pub fn most_loss(model: &[(u32, f64)], best: &[(u32, f64)]) -> Option<f64> {
     // The loss of the best itself is 0, not -0.
     Some(0.0 - differences(model, best)?.interval(LEVEL).0.exp_m1())
 }
 
 /// Returns the mean difference over the passes that both have.
-fn differences(model: &[f64], best: &[f64]) -> Option<super::Trimmed> {
-    let differences: Vec<f64> = model.iter().zip(best).map(|(one, best)| one - best).collect();
+fn differences(model: &[(u32, f64)], best: &[(u32, f64)]) -> Option<super::Trimmed> {
+    let of_best = |pass: u32| best.iter().find(|(other, _)| *other == pass);
+    let difference = |(pass, one): &(u32, f64)| Some(one - of_best(*pass)?.1);
+    let differences: Vec<f64> = model.iter().filter_map(difference).collect();
     mean(&differences).filter(|_| differences.len() >= FEWEST_TRIALS)
+}
+
+fn figures(passes: &[(u32, f64)]) -> Vec<f64> {
+    passes.iter().map(|(_, figure)| *figure).collect()
 }
 
 #[expect(clippy::print_stdout, reason = "docs/validity.md has what the tests print")]
@@ -77,13 +91,13 @@ mod tests {
     /// Compares models with logarithms `levels`, noise of 2 % and a common effect of each pass.
     fn table(levels: [f64; MODELS], seed: u64) -> Best {
         let noise = normal(seed, (MODELS + 1) * PASSES);
-        let of = |model: usize| -> Vec<f64> {
+        let of = |model: usize| -> Passes {
             let pass = |pass: usize| {
                 levels[model]
                     + 0.02 * noise[model * PASSES + pass]
                     + 0.1 * noise[MODELS * PASSES + pass]
             };
-            (0..PASSES).map(pass).collect()
+            in_order((0..PASSES).map(pass).collect())
         };
         best(&(0..MODELS).map(of).collect::<Vec<_>>()).unwrap()
     }
@@ -119,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_every_pass_shows_is_told_and_what_one_shows_is_not() {
-        let logs = |of: [f64; 4]| of.map(f64::ln).to_vec();
+        let logs = |of: [f64; 4]| in_order(of.map(f64::ln).to_vec());
         let models = [
             logs([100.0, 50.0, 200.0, 80.0]),
             logs([98.0, 48.8, 196.0, 78.0]),
@@ -134,7 +148,24 @@ mod tests {
             |share: f64| best(&[logs([100.0; 4]), logs([100.0 * share; 4])]).unwrap().behind;
         assert_eq!([apart(0.9985), apart(0.9975)], [[false, false], [false, true]]);
         assert_eq!(best(&[]), None);
-        assert_eq!(best(&[vec![1.0, 2.0]]), None);
-        assert_eq!(most_loss(&[1.0; 2], &[1.0; 2]), None);
+        let two = in_order(vec![1.0, 2.0]);
+        assert_eq!(best(&[two.clone()]), None);
+        assert_eq!(most_loss(&two, &two), None);
+    }
+
+    #[test]
+    fn models_are_compared_in_the_passes_that_both_have() {
+        let logs = |first: u32, of: &[f64]| -> Passes {
+            (first..).zip(of.iter().map(|figure| figure.ln())).collect()
+        };
+        // Each pass is slower than the one before, and the second model, 5 % behind, began two passes later.
+        let early = logs(0, &[160.0, 130.0, 100.0, 80.0, 60.0, 50.0]);
+        let late = logs(2, &[95.0, 76.1, 57.0, 47.4]);
+        let found = best(&[early.clone(), late.clone()]).unwrap();
+        assert_eq!(found, Best { best: 0, behind: vec![false, true] });
+        assert!((most_loss(&late, &early).unwrap() - 0.05).abs() < 0.01);
+        // Without three passes in common nothing shows that one is worse.
+        assert_eq!(best(&[early.clone(), logs(4, &[1.0, 1.1, 0.9])]).unwrap().behind, [false; 2]);
+        assert_eq!(most_loss(&early, &logs(4, &[1.0, 1.1, 0.9])), None);
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Trimmed, best, clopper_pearson, difference, discoveries, estimate, most_loss, t::t_quantile,
-    usl,
+    Passes, Trimmed, best, clopper_pearson, difference, discoveries, estimate, in_order, most_loss,
+    t::t_quantile, usl,
 };
 
 /// Returns the vectors of one kind.
@@ -119,8 +119,8 @@ fn the_estimate_of_trials_is_that_of_scipy() {
 fn what_is_behind_the_best_and_by_how_much_at_most_is_that_of_scipy() {
     let (mut behind, mut tied) = (0, 0);
     for vector in vectors("best") {
-        let models: Vec<Vec<f64>> =
-            vector["models"].as_array().unwrap().iter().map(numbers).collect();
+        let models = vector["models"].as_array().unwrap();
+        let models: Vec<Passes> = models.iter().map(|of| in_order(numbers(of))).collect();
         let found = best(&models).unwrap();
         assert_eq!(serde_json::json!(found.best), vector["best"]);
         assert_eq!(serde_json::json!(found.behind), vector["behind"]);

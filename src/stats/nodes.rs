@@ -52,7 +52,7 @@ fn are_equal(values: &[f64]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::{best, estimate, simulated::normal};
+    use crate::stats::{best, estimate, in_order, simulated::normal};
 
     const CELLS: usize = 2_000;
 
@@ -117,7 +117,8 @@ mod tests {
             let table = |cell: &usize| {
                 let logs = models.iter().map(|cells| {
                     let (figures, nodes) = &cells[*cell];
-                    of(&figures.iter().map(|figure| figure.ln()).collect::<Vec<_>>(), nodes)
+                    let logs: Vec<f64> = figures.iter().map(|figure| figure.ln()).collect();
+                    in_order(of(&logs, nodes))
                 });
                 best(&logs.collect::<Vec<_>>()).unwrap().behind[1]
             };

@@ -5,6 +5,7 @@ use std::slice;
 use paceline::{
     compare::compare_records,
     history::{Series, series},
+    record::Cell,
     report::{
         Export, Extent, Sources, cells_table, comparison_table, gate_table, history_csv,
         history_table, load_table, page,
@@ -153,7 +154,18 @@ fn a_column_of_csv_with_the_name_of_a_field_of_the_record_has_its_figure() {
         let csv = Export::Csv.render(record);
         let mut csv = csv::Reader::from_reader(csv.as_bytes());
         let names = csv.headers().unwrap().clone();
-        for (row, cell) in csv.records().map(Result::unwrap).zip(&record.cells) {
+        let at = |name: &str| names.iter().position(|of| of == name).unwrap();
+        let identity = ["workload", "model", "scale", "workers", "placement"].map(at);
+        for row in csv.records().map(Result::unwrap) {
+            let is_of = |cell: &&Cell| {
+                let workers = cell.workers.map_or_else(String::new, |workers| workers.to_string());
+                let placement = cell.placement.to_string();
+                let of =
+                    [&cell.workload, &cell.model, &cell.scale.to_string(), &workers, &placement];
+                identity.map(|column| &row[column]) == of.map(String::as_str)
+            };
+            let cells: Vec<&Cell> = record.cells.iter().filter(is_of).collect();
+            let &[cell] = &cells[..] else { continue };
             let fields = serde_json::to_value(cell).unwrap();
             for (name, field) in names.iter().zip(&row) {
                 let figure = &fields[name];

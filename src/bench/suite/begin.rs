@@ -19,6 +19,9 @@ use paceline_core::interrupt::interrupted;
 /// Extra time for the first process of a model, which may have to read or build files for later ones.
 const FIRST_START: Duration = Duration::from_secs(5);
 
+/// The longest batch that is not taken for one that hangs, if nothing is known of it.
+const LONGEST: Duration = Duration::from_mins(5);
+
 impl<R: Runner> Suite<'_, R> {
     /// Runs the first trial of every cell for which there is time, coarse to fine.
     pub(super) fn first_trials(&mut self, progress: &mut Progress) -> Result<(), String> {
@@ -72,6 +75,10 @@ impl<R: Runner> Suite<'_, R> {
         };
         let mut cost = self.cost(&self.going[index]);
         cost.start += FIRST_START;
+        if self.test {
+            // Nothing is measured, so no prediction tells a slow cell from one that hangs.
+            cost.batch = LONGEST;
+        }
         let warm = self.runner.warm_up(planned, cost);
         let warm = warm.and_then(|mut warm| {
             if !fits(self, warm.cost) && warm.cost.batch * 2 < self.left() {
@@ -99,8 +106,7 @@ impl<R: Runner> Suite<'_, R> {
         going.wanted = self.pace.processes(cost.batch);
         going.batches = self.pace.batches(cost.batch, going.wanted);
         let batches = going.batches;
-        let order = (0, batches);
-        self.end_trial(index, begun, |suite| suite.runner.timed(warm, planned, order))?;
+        self.end_trial(index, begun, |suite| suite.runner.timed(warm, planned, batches, true))?;
         if let Some(trial) = self.going[index].trials.first() {
             let batch = Duration::from_nanos(median_ns(trial) as u64);
             let cpu_ns = cpu_ns(trial);

@@ -51,6 +51,7 @@ impl Columns {
         self.number("share_of_bound", cell.share_of_bound());
         self.all("trials_ns", &cell.trials_ns);
         let of = &cell.per_trial;
+        self.all("trials_passes", &of.passes);
         self.all("trials_jobs_per_second", &of.jobs_per_second);
         self.all("trials_latency_ns_p50", &of.latency_ns_p50);
         self.all("trials_latency_ns_p99", &of.latency_ns_p99);

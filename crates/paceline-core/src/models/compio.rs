@@ -91,14 +91,21 @@ impl LocalStream for TcpStream {
     }
 
     async fn receive(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        let BufResult(result, buffer) = self.read_exact(buffer).await;
-        result.map(|()| buffer)
+        // A slice, because reading into a whole `Vec` would fill its reserved capacity.
+        let whole = ..buffer.len();
+        let BufResult(result, buffer) = self.read_exact(buffer.slice(whole)).await;
+        result.map(|()| buffer.into_inner())
     }
 
     async fn read(&mut self, buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
-        // A slice, because reading into a whole `Vec` would fill its reserved capacity.
         let whole = ..buffer.len();
         let BufResult(result, buffer) = AsyncRead::read(self, buffer.slice(whole)).await;
         result.map(|read| (buffer.into_inner(), read))
     }
+}
+
+#[cfg(test)]
+#[test]
+fn a_buffer_is_filled_up_to_its_length() {
+    super::per_core::check_that_a_buffer_is_filled_up_to_its_length::<Compio>();
 }

@@ -111,3 +111,9 @@ impl LocalRuntime for Glommio {
 }
 
 reads_and_writes!(LocalStream [] for TcpStream, read: AsyncReadExt::read, wait: await);
+
+#[cfg(test)]
+#[test]
+fn a_buffer_is_filled_up_to_its_length() {
+    super::per_core::check_that_a_buffer_is_filled_up_to_its_length::<Glommio>();
+}

@@ -93,13 +93,20 @@ impl LocalStream for TcpStream {
     }
 
     async fn receive(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        let (result, buffer) = self.read_exact(buffer).await;
-        result.map(|_| buffer)
+        // A boxed slice, because monoio fills the reserved capacity of a `Vec`, and truncates it to the bytes read. Neither
+        // conversion copies a full one.
+        let (result, buffer) = self.read_exact(buffer.into_boxed_slice()).await;
+        result.map(|_| buffer.into_vec())
     }
 
     async fn read(&mut self, buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
-        // A boxed slice, because monoio would truncate a `Vec` to the bytes read. Neither variant copies.
         let (result, buffer) = AsyncReadRent::read(self, buffer.into_boxed_slice()).await;
         result.map(|read| (buffer.into_vec(), read))
     }
+}
+
+#[cfg(test)]
+#[test]
+fn a_buffer_is_filled_up_to_its_length() {
+    super::per_core::check_that_a_buffer_is_filled_up_to_its_length::<Monoio>();
 }

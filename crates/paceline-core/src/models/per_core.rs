@@ -321,3 +321,28 @@ impl<T, E: fmt::Debug, H: Future<Output = Result<T, E>> + Unpin> Future for Join
         Pin::new(&mut self.0).poll(context).map(|output| output.expect("a job panicked"))
     }
 }
+
+/// Checks that `receive` and `read` fill a buffer up to its length, and leave its reserved capacity alone.
+#[cfg(test)]
+pub(super) fn check_that_a_buffer_is_filled_up_to_its_length<R: LocalRuntime>() {
+    use std::io::Write;
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let peer = thread::spawn(move || listener.accept().unwrap().0.write_all(b"abcdef").unwrap());
+    let (sender, receiver) = mpsc::channel();
+    let reserved = || {
+        let mut buffer = Vec::with_capacity(64);
+        buffer.resize(2, 0);
+        buffer
+    };
+    R::run(async move {
+        let mut stream = R::connect(address).await.unwrap();
+        let received = stream.receive(reserved()).await.unwrap();
+        let (read, bytes) = stream.read(reserved()).await.unwrap();
+        sender.send((received, read[..bytes].to_vec())).unwrap();
+    })
+    .unwrap();
+    peer.join().unwrap();
+    assert_eq!(receiver.recv().unwrap(), (b"ab".to_vec(), b"cd".to_vec()));
+}

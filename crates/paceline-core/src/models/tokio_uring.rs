@@ -115,3 +115,9 @@ impl LocalStream for TcpStream {
         result.map(|read| (slice.into_inner(), read))
     }
 }
+
+#[cfg(test)]
+#[test]
+fn a_buffer_is_filled_up_to_its_length() {
+    super::per_core::check_that_a_buffer_is_filled_up_to_its_length::<TokioUring>();
+}
