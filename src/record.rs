@@ -6,6 +6,7 @@ mod claims;
 mod files;
 mod gate;
 mod load;
+mod metric;
 mod nodes;
 mod order;
 mod ranking;
@@ -20,13 +21,14 @@ pub use files::{
 };
 pub(crate) use files::{append, cut_torn_line, json};
 pub use gate::{
-    Change, Counts, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Metric, Overall, Presence,
+    Change, Counts, Crashes, GATE_SCHEMA, Gate, GateCell, GateTrial, Overall, Presence,
     SameProgram, Sameness, Side, SideFigures, Verdict,
 };
 pub use load::{
     AtShare, GeneratorFigures, Hosts, Knee, KneeStep, LoadFigures, Loop, Ramp, UrlFigures,
     mostly_late,
 };
+pub use metric::Metric;
 pub use nodes::{Counted, LeftOut, NODES_SCHEMA, Node, Nodes};
 pub use ranking::{
     MOST_SERVER_BUSY, PerTrial, RankedBy, SHORTEST_RANKED_NS, bytes_per_job, leaders, leaders_by,

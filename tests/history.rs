@@ -249,7 +249,10 @@ fn a_server_has_requests_per_second_unless_it_was_given_their_rate_and_no_time_p
     };
     let closed = of("closed", None);
     let series = shown(closed.path())["series"].clone();
-    assert_eq!((series[0]["metric"].as_str(), &series[1]), (Some("requests_per_second"), &Value::Null));
+    assert_eq!(
+        (series[0]["metric"].as_str(), &series[1]),
+        (Some("requests_per_second"), &Value::Null)
+    );
     assert!((series[0]["points"][0]["value"].as_f64().unwrap() - 1e6).abs() < 1.0, "{series}");
     let table = text(&history(closed.path(), &["--metric", "requests"]).stdout);
     assert!(table.contains("1.00M/s") && table.contains("of requests per second more"), "{table}");

@@ -134,15 +134,16 @@ impl Options {
         arguments: impl Iterator<Item = OsString>,
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, String> {
-        let text = |what: &str, given: OsString| {
-            given
-                .into_string()
-                .map_err(|given| format!("{what} {given:?} is no text in UTF-8: type it again"))
+        let utf8 = |what: &str, given: OsString| {
+            let again = |given: OsString| {
+                format!("{what} {} is no text in UTF-8: type it again", given.display())
+            };
+            given.into_string().map_err(again)
         };
         let arguments: Vec<String> =
-            arguments.map(|argument| text("the argument", argument)).collect::<Result<_, _>>()?;
+            arguments.map(|argument| utf8("the argument", argument)).collect::<Result<_, _>>()?;
         let folder = variable("PACELINE_RESULTS");
-        let variable = |name: &str| variable(name).map(|value| text(name, value)).transpose();
+        let variable = |name: &str| variable(name).map(|value| utf8(name, value)).transpose();
         let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
         let follows_option =
             |index: usize| index > 0 && flags::WITH_VALUE.contains(&arguments[index - 1].as_str());
@@ -339,7 +340,7 @@ mod tests {
         };
         for name in ["PACELINE_PROFILE", "PACELINE_BUDGET", "PACELINE_MODELS", "PACELINE_SEED"] {
             let why = of(name).err().unwrap();
-            assert!(why.starts_with(&format!("{name} \"\\xFF\" is no text")), "{why}");
+            assert!(why.starts_with(name) && why.contains("is no text in UTF-8"), "{why}");
         }
         assert_eq!(of("PACELINE_RESULTS").unwrap().results, PathBuf::from(bytes()));
         let argument = Options::read([bytes()].into_iter(), |_| None).err().unwrap();
