@@ -15,7 +15,7 @@ mod runner;
 mod simple;
 mod waiting;
 
-pub use experiment::{EXPERIMENTS, Experiment, find};
+pub use experiment::{EXPERIMENTS, Experiment, OF_EACH_KIND, find};
 pub use kind::Kind;
 
 use std::{path::PathBuf, time::Duration};
@@ -40,6 +40,8 @@ pub const BUDGET: &str = "3m";
 pub struct Order {
     /// The claims.
     pub experiments: Vec<&'static Experiment>,
+    /// Whether slow experiments run on all of `models`.
+    pub everywhere: bool,
     /// The models.
     pub models: Vec<&'static Entry>,
     /// The time for all of them.
@@ -65,9 +67,9 @@ pub fn run(order: &Order, program: Program) -> Result<Outcome, String> {
     let folder = order.results.join(&head.id);
     let session = Session::start(program, &head.models)?;
     let mut bases = BaselineTimes::default();
-    let subjects = subjects(&order.experiments, &order.models);
-    let mut going: Vec<ClaimsInProgress> =
-        subjects.iter().map(|of| ClaimsInProgress::new(of, &order.experiments)).collect();
+    let subjects = subjects(&order.experiments, &order.models, order.everywhere);
+    let open = |of| ClaimsInProgress::new(of, &order.experiments, order.everywhere);
+    let mut going: Vec<ClaimsInProgress> = subjects.iter().map(open).collect();
     let left = || order.budget.saturating_sub(now() - start);
     let mut progress = Progress::start(going.iter().map(ClaimsInProgress::todo).sum());
     for repetition in 0..REPETITIONS {

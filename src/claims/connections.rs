@@ -23,6 +23,7 @@ pub(super) const CONNECTIONS: Experiment = Experiment {
              the others come, and exchange 8 more, in a fresh process each: jobs under way at once, threads, and \
              resident memory added for each; the verdict rests on 1 000, for 10 000 are opened in the first \
              repetition only.",
+    slow: true,
     workers: &[Some(2)],
     measure: |runner| {
         let mut samples = Vec::new();

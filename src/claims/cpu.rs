@@ -7,6 +7,7 @@ use super::{
     experiment::{Evidence, Experiment, Judged, NoFigures, Sample, all},
 };
 use crate::{machine::cores, record::ClaimVerdict};
+use paceline_core::models::Bridge;
 
 const INLINE: &str = "speed-up";
 const OFFLOADED: &str = "speed-up through the bridge";
@@ -23,6 +24,7 @@ pub(super) const CPU: Experiment = Experiment {
     method: "8 jobs that compute for about 2 ms each: the time of the same language's sequential program over the \
              model's, inline and through its bridge, of 6 batches the shortest; ideal is the number of its \
              workers, or of CPUs where that is less.",
+    slow: true,
     workers: &[Some(1), None],
     measure: |runner| {
         if cores() == 1 {
@@ -44,9 +46,11 @@ pub(super) const CPU: Experiment = Experiment {
             let through = format!("name = \"cpu\"\njob = [{{ offload = [{{ compute = {n} }}] }}]");
             let speed_up = base / runner.time(&through, JOBS, BATCHES)?.as_secs_f64();
             let sample = Sample::new(OFFLOADED, "×", speed_up);
-            // Offloading to a single thread cannot show a speed-up.
-            let workers = runner.workers().unwrap_or(JOBS);
-            samples.push(if workers > 1 { sample.ideally(ideal(Some(workers))) } else { sample });
+            let threads = match runner.entry().info.bridge {
+                Bridge::ManyThreads => None,
+                Bridge::Workers => runner.workers(),
+            };
+            samples.push(sample.ideally(ideal(threads)));
         }
         Ok(samples)
     },
@@ -65,10 +69,12 @@ fn judge(figures: &Evidence<'_>) -> Judged {
     match figures.kind {
         Kind::InTurn => none("it is what the others are compared with"),
         Kind::Loop if figures.at_most(INLINE, NONE) == Some(true) => bridged(figures),
-        Kind::Loop => all(
-            &[figures.at_most(INLINE, NONE)],
-            "its workers are as many loops, each with a CPU: one loop alone gives no speed-up",
-        ),
+        Kind::Loop if figures.runners != Some(1) => {
+            none("its workers are as many loops, each with a CPU: the claim is about one")
+        }
+        Kind::Loop => {
+            all(&[figures.at_most(INLINE, NONE)], "one loop computes several jobs at once")
+        }
         _ if figures.one_lock && figures.at_most(INLINE, NONE) == Some(true) => {
             let why = "its threads have a global lock, which one at a time computes under";
             (ClaimVerdict::Holds, Some(why.into()))
@@ -78,12 +84,14 @@ fn judge(figures: &Evidence<'_>) -> Judged {
     }
 }
 
-/// For a loop without a speed-up of its own, judges whether offloading gives one; holds if no ideal is known.
+/// For a loop without a speed-up of its own, judges whether offloading gives one.
 fn bridged(figures: &Evidence<'_>) -> Judged {
     let figure = figures.figures.iter().find(|figure| figure.name == OFFLOADED);
-    let Some(ideal) = figure.and_then(|figure| figure.ideal) else {
-        return (ClaimVerdict::Holds, None);
-    };
+    let ideal = figure.and_then(|figure| figure.ideal).unwrap_or(1.0);
+    if ideal <= 1.0 {
+        let why = "its bridge leads to one thread here, so only its loop is judged";
+        return (ClaimVerdict::Holds, Some(why.into()));
+    }
     if figures.one_lock && figures.at_most(OFFLOADED, NONE) == Some(true) {
         let why = "its bridge leads to threads that share a global lock, which one at a time computes under";
         return (ClaimVerdict::Holds, Some(why.into()));
@@ -104,14 +112,16 @@ mod tests {
     fn a_loop_must_not_speed_up_and_a_pool_must() {
         let judge_with = |one_lock, kind, ideal: f64, values: [f64; 3]| {
             let figures = [ClaimFigure::new(INLINE, "×", Some(ideal), values.to_vec())];
-            judge(&Evidence { model: "made", kind, runners: None, one_lock, figures: &figures }).0
+            let runners = Some(ideal as usize);
+            judge(&Evidence { model: "made", kind, runners, one_lock, figures: &figures }).0
         };
         let judge = |kind, ideal, values| judge_with(false, kind, ideal, values);
         assert_eq!(judge_with(true, Kind::Queue, 2.0, [0.98, 1.0, 1.02]), Holds);
         assert_eq!(judge_with(true, Kind::Queue, 2.0, [0.9, 1.0, 1.9]), Inconclusive);
         assert_eq!(judge(Kind::Loop, 1.0, [0.96, 0.98, 1.0]), Holds);
-        assert_eq!(judge(Kind::Loop, 2.0, [0.97, 0.98, 0.99]), Holds);
-        assert_eq!(judge(Kind::Loop, 2.0, [1.7, 1.8, 1.9]), Contradicted);
+        assert_eq!(judge(Kind::Loop, 1.0, [1.7, 1.8, 1.9]), Contradicted);
+        assert_eq!(judge(Kind::Loop, 1.0, [0.9, 1.0, 1.9]), Inconclusive);
+        assert_eq!(judge(Kind::Loop, 2.0, [1.7, 1.8, 1.9]), DoesNotApply, "the claim is about one");
         assert_eq!(judge(Kind::Queue, 2.0, [1.7, 1.8, 1.9]), Holds);
         let bridge = |one_lock, ideal, values: [f64; 3]| {
             let inline = ClaimFigure::new(INLINE, "×", Some(1.0), vec![0.97, 0.98, 0.99]);
@@ -122,7 +132,7 @@ mod tests {
         assert_eq!(bridge(false, Some(2.0), [1.85, 1.9, 1.95]), Holds);
         assert_eq!(bridge(false, Some(2.0), [0.97, 0.98, 0.99]), Contradicted);
         assert_eq!(bridge(true, Some(2.0), [0.97, 0.98, 0.99]), Holds);
-        assert_eq!(bridge(false, None, [0.97, 0.98, 0.99]), Holds, "a bridge of one worker");
+        assert_eq!(bridge(false, Some(1.0), [0.97, 0.98, 0.99]), Holds, "a bridge to one thread");
         assert_eq!(judge(Kind::Threads, 2.0, [0.9, 1.0, 1.1]), Contradicted);
         assert_eq!(judge(Kind::Threads, 2.0, [1.2, 1.8, 1.9]), Inconclusive);
         assert_eq!(judge(Kind::Queue, 1.0, [1.0; 3]), DoesNotApply);

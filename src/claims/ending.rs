@@ -15,6 +15,7 @@ pub(super) const CANCEL: Experiment = Experiment {
     sentence: "Cancelling a job cancels the children that it waits for.",
     method: "A job starts 3 children that sleep for 40 ms, and after 20 ms is left where it waits for them, as a \
              cancelled one is: how many children had begun, and how many ran to their end within 80 ms more.",
+    slow: false,
     workers: &[Some(2)],
     measure: |runner| {
         if runner.kind() != Kind::Loop {
@@ -56,6 +57,7 @@ pub(super) const GROUP: Experiment = Experiment {
     method: "A job has 3 children, of which the first fails after 5 ms and the others sleep for 60 ms, in a group that \
              cancels and in one that waits: how long after the failure each was over, and how many children the first \
              left behind.",
+    slow: false,
     workers: &[Some(2)],
     measure: |runner| {
         let cancels = runner.attest(&failing("cancel"), 1)?;

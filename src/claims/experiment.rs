@@ -31,6 +31,23 @@ pub static EXPERIMENTS: &[Experiment] = &[
     simple::SIMPLE,
 ];
 
+/// The models of slow experiments: the nine of `cargo bench`, and those whose kind is not among them.
+pub const OF_EACH_KIND: [&str; 13] = [
+    "sequential",
+    "threads",
+    "pool",
+    "rayon",
+    "tokio",
+    "smol",
+    "async-std",
+    "compio",
+    "asyncio",
+    "python-threads",
+    "python-processes",
+    "node",
+    "go",
+];
+
 /// A claim and its experiment.
 pub struct Experiment {
     /// Its name.
@@ -39,6 +56,8 @@ pub struct Experiment {
     pub sentence: &'static str,
     /// The method, in one sentence.
     pub method: &'static str,
+    /// Whether it takes so long that, unless claims or models are named, it runs on [`OF_EACH_KIND`] alone.
+    pub slow: bool,
     /// The worker counts for models with adjustable workers; `None` is one for each of this machine's cores.
     pub(super) workers: &'static [Option<usize>],
     /// Measures it once. Ends early if the claim does not apply to a model.
@@ -48,8 +67,11 @@ pub struct Experiment {
 }
 
 impl Experiment {
-    /// Returns the worker counts to test a model with.
-    pub(super) fn workers_of(&self, about: &ModelInfo) -> Vec<Option<usize>> {
+    /// Returns the worker counts to test a model with; none if it is left out, unless `everywhere`.
+    pub(super) fn workers_of(&self, about: &ModelInfo, everywhere: bool) -> Vec<Option<usize>> {
+        if self.slow && !everywhere && !OF_EACH_KIND.contains(&about.name) {
+            return vec![];
+        }
         let mut wanted: Vec<usize> = self.workers.iter().map(|n| n.unwrap_or_else(cores)).collect();
         wanted.dedup();
         about.workers(&wanted)
@@ -221,6 +243,7 @@ impl Judging {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use paceline_core::models::{Entry, MODELS};
 
     #[test]
     fn a_figure_whose_interval_crosses_the_bound_says_nothing() {
@@ -256,6 +279,27 @@ mod tests {
                     "{text}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn slow_experiments_leave_no_kind_out_and_no_model_for_whom_asks() {
+        let (slow, quick): (Vec<&Experiment>, Vec<&Experiment>) =
+            EXPERIMENTS.iter().partition(|experiment| experiment.slow);
+        assert_eq!(
+            slow.iter().map(|slow| slow.name).collect::<Vec<_>>(),
+            ["cpu", "connections", "simple"]
+        );
+        let is_of = |info: &ModelInfo, everywhere| !slow[0].workers_of(info, everywhere).is_empty();
+        let kind = |info: &ModelInfo| (Kind::of(info), info.foreign.map(|of| of.language));
+        let of_each: Vec<&ModelInfo> =
+            MODELS.iter().map(|entry| &entry.info).filter(|info| is_of(info, false)).collect();
+        for Entry { info, .. } in MODELS {
+            assert!(is_of(info, true), "{}", info.name);
+            assert!(quick.iter().all(|quick| !quick.workers_of(info, false).is_empty()));
+            // Coroutines of Rust are those of `may` alone, which is unreliable.
+            let has_kind = of_each.iter().any(|of| kind(of) == kind(info)) || info.name == "may";
+            assert!(has_kind || info.name == "python-sequential", "{}", info.name);
         }
     }
 }

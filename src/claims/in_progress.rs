@@ -20,10 +20,12 @@ const FEWEST: u32 = 3;
 pub(super) fn subjects(
     experiments: &[&'static Experiment],
     models: &[&'static Entry],
+    everywhere: bool,
 ) -> Vec<Subject> {
     let mut subjects = Vec::new();
     for entry in models {
-        let asked = experiments.iter().flat_map(|experiment| experiment.workers_of(&entry.info));
+        let workers = |experiment: &&Experiment| experiment.workers_of(&entry.info, everywhere);
+        let asked = experiments.iter().flat_map(workers);
         let mut workers: Vec<Option<usize>> = asked.collect();
         workers.sort_unstable();
         workers.dedup();
@@ -53,9 +55,16 @@ struct Repetitions {
 }
 
 impl ClaimsInProgress {
-    pub(super) fn new(subject: &Subject, experiments: &[&'static Experiment]) -> Self {
+    pub(super) fn new(
+        subject: &Subject,
+        experiments: &[&'static Experiment],
+        everywhere: bool,
+    ) -> Self {
         let (entry, workers) = *subject;
-        let of = experiments.iter().filter(|e| e.workers_of(&entry.info).contains(&workers));
+        let is_of = |experiment: &&&Experiment| {
+            experiment.workers_of(&entry.info, everywhere).contains(&workers)
+        };
+        let of = experiments.iter().filter(is_of);
         let tries = |experiment: &&'static Experiment| Repetitions {
             experiment,
             samples: vec![],

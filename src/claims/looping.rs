@@ -18,6 +18,7 @@ pub(super) const COOPERATIVE: Experiment = Experiment {
     sentence: "Jobs are cooperative: between two awaits nothing else runs on the same loop.",
     method: "4 jobs at once that compute for about 2 ms, and 4 that do so twice with a sleep of 1 ms between, in watched \
              batches: how many had begun and not ended at once.",
+    slow: false,
     workers: &[Some(1), Some(2)],
     measure: |runner| {
         let n = runner.rounds_of_compute(Duration::from_millis(2))?;
@@ -57,6 +58,7 @@ pub(super) const FREEZES: Experiment = Experiment {
     sentence: "A blocking call freezes the loop for its whole length.",
     method: "3 jobs sleep for 1 ms again and again while a fourth blocks its thread for 20 ms: how late the latest of \
              their sleeps ends, with the call and without.",
+    slow: false,
     workers: &[Some(1), Some(2)],
     measure: |runner| {
         Ok(vec![
@@ -97,6 +99,7 @@ pub(super) const BRIDGE: Experiment = Experiment {
     name: "bridge",
     sentence: "The bridge to threads (to_thread, spawn_blocking, unblock, a rayon pool) keeps the loop going.",
     method: "The same as `freezes` on one worker, with the call handed to the model's bridge.",
+    slow: false,
     workers: &[Some(1)],
     measure: |runner| {
         Ok(vec![

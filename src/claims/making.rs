@@ -16,6 +16,7 @@ pub(super) const INERT: Experiment = Experiment {
     sentence: "A coroutine is inert until it is driven: making one does nothing.",
     method: "A job and a sleep of 20 ms are made and left alone for 20 ms, in which the loop turns, and only then \
              driven: whether the job had begun, and how long the sleep still lasts.",
+    slow: false,
     workers: &[Some(2)],
     measure: |runner| match inert(runner)? {
         Probed::Inert { begun, slept_ns } => Ok(vec![
@@ -60,6 +61,7 @@ pub(super) const CREATED: Experiment = Experiment {
     method: "A job creates a task, holds its thread for 20 ms and then sleeps for 20 ms: whether the task had begun \
              after each, although nobody awaited it; where creating and awaiting is one call, whether the second of \
              two jobs begins while the first sleeps.",
+    slow: false,
     workers: &[Some(1), Some(2)],
     measure: |runner| match runner.probe(Probe::Created)? {
         Probed::Created { at_once, before_awaited } => {

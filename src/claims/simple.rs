@@ -25,6 +25,7 @@ pub(super) const SIMPLE: Experiment = Experiment {
              threads, or at 1 job of its sequential program if that is shorter, over the model's, of 3 batches the \
              shortest and at 64 and 256 of one; each scale is judged by its own interval, and the claim by those of 1 \
              and 8.",
+    slow: true,
     workers: &[Some(2)],
     measure: |runner| {
         let Some(Simple { sequential, pool }) = runner.simple() else {

@@ -14,6 +14,7 @@ pub(super) const SUSPENDS: Experiment = Experiment {
     sentence: "Await suspends a job and does not block its thread.",
     method: "10 jobs that sleep for 10 ms on one worker, in a watched batch: how many wait at once, and the threads \
              that began or ended one.",
+    slow: false,
     workers: &[Some(1)],
     measure: |runner| {
         let seen = runner.attest("name = \"suspends\"\njob = [{ sleep = \"10ms\" }]", 10)?;
@@ -40,6 +41,7 @@ pub(super) const SLEEPS: Experiment = Experiment {
     sentence: "Three sleeps overlap (about 1 ×); in sequence they do not (about 3 ×).",
     method: "Three jobs that sleep for 20 ms at once, and one that sleeps three times, each as a multiple of one job \
              that sleeps once; of two batches the shorter.",
+    slow: false,
     workers: &[Some(2)],
     measure: |runner| {
         let once = "name = \"once\"\njob = [{ sleep = \"20ms\" }]";
@@ -72,6 +74,7 @@ pub(super) const ORDER: Experiment = Experiment {
     sentence: "Results come in argument order, whatever finishes first.",
     method: "4 jobs at once, of which the first sleeps for 20 ms and the others for 2 ms: when they are done; each \
              receipt is compared with the one foretold for its place, and one out of place makes the claim invalid.",
+    slow: false,
     workers: &[Some(2)],
     measure: |runner| {
         let text = "name = \"order\"\njob = [{ sleep = \"2ms\" }]\n\

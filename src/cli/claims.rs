@@ -55,7 +55,9 @@ pub(super) fn test_claims(asked: &ClaimsArguments) -> Result<u8, CliError> {
         seen.push(entry.info.name);
         new
     });
+    let everywhere = !named.is_empty() || !asked.model.is_empty();
     let order = Order {
+        everywhere,
         experiments: EXPERIMENTS.iter().filter(is_asked).collect(),
         models,
         budget: asked.budget,
@@ -67,6 +69,9 @@ pub(super) fn test_claims(asked: &ClaimsArguments) -> Result<u8, CliError> {
         Format::Json => say_json(&done.claims)?,
         Format::Table => {
             say(&claims_table(&done.claims, extent(asked.all)))?;
+            if !everywhere {
+                say(&left_out())?;
+            }
             say(&format!("record: {}", done.folder.display()))?;
             leave_page(&done.folder)?
         }
@@ -86,6 +91,17 @@ pub(super) fn test_claims(asked: &ClaimsArguments) -> Result<u8, CliError> {
         return Ok(CELLS);
     }
     Ok(left)
+}
+
+/// Returns which claims were not measured on every model.
+fn left_out() -> String {
+    let slow: Vec<&str> =
+        EXPERIMENTS.iter().filter(|experiment| experiment.slow).map(|slow| slow.name).collect();
+    format!(
+        "by default {} are measured on one model of each kind; on every model: paceline claims {}",
+        slow.join(", "),
+        slow.join(" ")
+    )
 }
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ mod tests {
         assert_eq!([apart(0.9985), apart(0.9975)], [[false, false], [false, true]]);
         assert_eq!(best(&[]), None);
         let two = in_order(vec![1.0, 2.0]);
-        assert_eq!(best(&[two.clone()]), None);
+        assert_eq!(best(std::slice::from_ref(&two)), None);
         assert_eq!(most_loss(&two, &two), None);
     }
 

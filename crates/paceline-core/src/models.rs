@@ -129,6 +129,8 @@ pub struct ModelInfo {
     pub width: Width,
     /// The number of further threads, besides the workers, that may run jobs.
     pub more_threads: usize,
+    /// What work that is offloaded goes to.
+    pub bridge: Bridge,
     /// What each task occupies.
     pub task: Task,
     /// What sleeping jobs wait with.
@@ -164,6 +166,7 @@ impl ModelInfo {
         placements: &[Placement::Inside, Placement::Outside],
         width: Width::Any,
         more_threads: 0,
+        bridge: Bridge::ManyThreads,
         task: Task::Heap,
         timers: Driver::Blocking,
         sockets: Driver::Blocking,
@@ -298,6 +301,15 @@ pub enum Width {
     One,
     /// None of its own: each task gets a thread.
     PerTask,
+}
+
+/// What the work that jobs offload goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bridge {
+    /// Threads of their own, more than there are CPUs.
+    ManyThreads,
+    /// As many threads or processes as there are workers.
+    Workers,
 }
 
 /// What a task occupies besides heap memory.

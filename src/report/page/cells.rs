@@ -1,6 +1,6 @@
 //! The table of all cells, with the state of each and the command that measures it again.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use super::{
     load::{least_note, marked},
@@ -60,9 +60,12 @@ pub(super) fn command(run: &Run, cell: &Cell) -> String {
     if [&cell.workload, &cell.model].into_iter().any(|of| name(of) != **of) {
         return "none: a name in it cannot be written in full".into();
     }
-    let workload = shell(&cell.workload);
-    let workload =
-        if workloads::find(&cell.workload).is_ok() { workload } else { format!("{workload}.toml") };
+    let workload = if workloads::find(&cell.workload).is_ok() {
+        shell(&cell.workload)
+    } else {
+        let Some(file) = file_of(run, &cell.workload) else { return command_of(run) };
+        shell(file)
+    };
     let entry = models::find(&cell.model).ok();
     // Models of a fixed width take no worker count.
     let workers =
@@ -84,7 +87,11 @@ pub(super) fn command(run: &Run, cell: &Cell) -> String {
             .filter(|profile| *profile != "default")
             .map_or_else(String::new, |profile| format!("PACELINE_PROFILE={} ", shell(profile)));
         let only = shell(&format!("^{escaped}{at}/{}$", cell.scale));
-        return format!("{profile}cargo bench -- {only}");
+        let options: String = ["--sample-size", "--measurement-time"]
+            .into_iter()
+            .filter_map(|name| Some(format!(" {name} {}", shell(option_of(run, name)?))))
+            .collect();
+        return format!("{profile}cargo bench --{options} {only}");
     }
     let placed = entry.is_none_or(|entry| entry.info.placements[0] != cell.placement);
     let placement = if placed { format!(" --placement {}", cell.placement) } else { String::new() };
@@ -137,8 +144,24 @@ fn between_nodes(
     )
 }
 
+/// Returns the file of a workload, as it was typed: the only one, or the one called as the workload.
+fn file_of<'r>(run: &'r Run, workload: &str) -> Option<&'r str> {
+    let is_file = |word: &&String| Path::new(word).extension().is_some_and(|of| of == "toml");
+    let files: Vec<&String> = run.command.iter().skip(1).filter(is_file).collect();
+    let is_called_so =
+        |file: &&&String| Path::new(file).file_stem().is_some_and(|of| of == workload);
+    let file = files.iter().find(is_called_so).or(files.first().filter(|_| files.len() == 1));
+    file.map(|file| file.as_str())
+}
+
+/// Returns the value that an option had.
+fn option_of<'r>(run: &'r Run, name: &str) -> Option<&'r str> {
+    let at = run.command.iter().position(|word| word == name)?;
+    run.command.get(at + 1).map(String::as_str)
+}
+
 /// Returns the command of the record.
-fn command_of(run: &Run) -> String {
+pub(super) fn command_of(run: &Run) -> String {
     let words = run.command.iter().skip(1).map(|word| shell(word));
     std::iter::once("paceline".into()).chain(words).collect::<Vec<_>>().join(" ")
 }
@@ -146,4 +169,51 @@ fn command_of(run: &Run) -> String {
 /// Quotes a word of a record for a shell.
 pub(super) fn shell(word: &str) -> String {
     shell_word(&name(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::start::{Settings, begin};
+    use paceline_core::perform::Placement;
+
+    fn run(instrument: &'static str, words: &[&str]) -> Run {
+        let settings = Settings { instrument, budget: Duration::ZERO, seed: None, more: vec![] };
+        let command = words.iter().map(|word| (*word).to_owned()).collect();
+        Run { command, ..begin(&settings, &[], &[]) }
+    }
+
+    fn command_for(workload: &str, instrument: &'static str, words: &[&str]) -> String {
+        let cell = Cell::new(workload, "tokio", 10, Some(2), Placement::Inside, State::Ok);
+        command(&run(instrument, words), &cell)
+    }
+
+    #[test]
+    fn a_file_is_named_as_it_was_typed_and_quoted() {
+        let measured = "--model tokio --scale 10 --workers 2 --trials 5";
+        let of = |words: &[&str]| command_for("my-svc", "trials", words);
+        let file = "sub dir/other.toml";
+        assert_eq!(
+            of(&["./p", "run", file]),
+            format!("paceline run 'sub dir/other.toml' {measured}")
+        );
+        let two = ["p", "advise", "a.toml", "x/my-svc.toml"];
+        assert_eq!(of(&two), format!("paceline run x/my-svc.toml {measured}"));
+        // Which of two files has it is not known: the command of the whole record is true at least.
+        let two = ["p", "run", "a.toml", "it's.toml"];
+        assert_eq!(of(&two), "paceline run a.toml 'it'\\''s.toml'");
+        let built_in = command_for("sleep", "trials", &["p", "run", "sleep", "a.toml"]);
+        assert_eq!(built_in, format!("paceline run sleep {measured}"));
+    }
+
+    #[test]
+    fn a_benchmark_has_the_options_by_which_it_was_measured() {
+        let words = ["suite-1", "--bench", "--sample-size", "20", "--measurement-time", "3", "cpu"];
+        assert_eq!(
+            command_for("cpu", "criterion", &words),
+            "cargo bench -- --sample-size 20 --measurement-time 3 '^cpu/tokio(@2)?/10$'"
+        );
+        let plain = command_for("cpu", "criterion", &["suite-1", "--bench"]);
+        assert_eq!(plain, "cargo bench -- '^cpu/tokio(@2)?/10$'");
+    }
 }

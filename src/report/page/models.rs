@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    cells::command_of,
     lines::Line,
     overview::nanoseconds,
     parts::{Data, Table, name, reason},
@@ -165,7 +166,7 @@ pub(super) fn machine(run: &Run) -> Table {
     fact("run", run.id.clone());
     fact("began (UTC)", run.started.clone());
     fact("instrument", run.instrument.clone());
-    fact("command", run.command.join(" "));
+    fact("command", command_of(run));
     fact("commit", run.commit.clone().unwrap_or_default());
     fact(
         "seed",

@@ -15,7 +15,7 @@ use glommio::{
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
-    Driver, Entry, Family, ModelInfo,
+    Bridge, Driver, Entry, Family, ModelInfo,
     per_core::{LocalRuntime, LocalStream, PerCoreRuntime},
 };
 use crate::{
@@ -31,6 +31,7 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Glommio>>(ModelInfo 
            thread; as a server, the kernel deals connections to the cores by SO_REUSEPORT, unevenly where they are \
            few, and each core's queue of connections is 1024 long, for its bind asks for that",
     placements: &[Placement::Dealt, Placement::Inside],
+    bridge: Bridge::Workers,
     timers: Driver::IoUring,
     sockets: Driver::IoUring,
     available: super::io_uring_works::<Glommio>,

@@ -11,7 +11,7 @@ use monoio::{
 use smol::channel;
 
 use super::{
-    Driver, Entry, Family, ModelInfo,
+    Bridge, Driver, Entry, Family, ModelInfo,
     per_core::{LocalRuntime, LocalStream, PerCoreRuntime},
 };
 use crate::{model::volley, perform::Placement};
@@ -24,6 +24,7 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Monoio>>(ModelInfo {
            thread attached to each runtime; as a server, the kernel deals \
            connections to the workers by SO_REUSEPORT, unevenly where they are few",
     placements: &[Placement::Dealt, Placement::Inside],
+    bridge: Bridge::Workers,
     timers: Driver::IoUring,
     sockets: Driver::IoUring,
     available: super::io_uring_works::<Monoio>,

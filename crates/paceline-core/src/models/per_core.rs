@@ -338,9 +338,9 @@ pub(super) fn check_that_a_buffer_is_filled_up_to_its_length<R: LocalRuntime>() 
     };
     R::run(async move {
         let mut stream = R::connect(address).await.unwrap();
-        let received = stream.receive(reserved()).await.unwrap();
+        let exact = stream.receive(reserved()).await.unwrap();
         let (read, bytes) = stream.read(reserved()).await.unwrap();
-        sender.send((received, read[..bytes].to_vec())).unwrap();
+        sender.send((exact, read[..bytes].to_vec())).unwrap();
     })
     .unwrap();
     peer.join().unwrap();

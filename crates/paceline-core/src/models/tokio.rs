@@ -10,7 +10,7 @@ use tokio::{
     task::{self, JoinSet},
 };
 
-use super::{Driver, Entry, Family, ModelInfo, Width, rayon::Pool};
+use super::{Bridge, Driver, Entry, Family, ModelInfo, Width, rayon::Pool};
 use crate::{
     model::{
         Maker, Model, Outputs, Runtime, Settings, Spawnable, Stream, accept_each, listen, numbered,
@@ -36,6 +36,7 @@ pub(super) const MULTI_THREAD: Entry = Entry::new::<MultiThread<false>>(ModelInf
 pub(super) const WITH_RAYON: Entry = Entry::new::<MultiThread<true>>(ModelInfo {
     name: "tokio+rayon",
     note: "multi-thread runtime; offload to a rayon pool of `workers` threads",
+    bridge: Bridge::Workers,
     ..ABOUT
 });
 

@@ -4,7 +4,7 @@ use std::{ffi::OsStr, io, process::Command};
 
 use super::Foreign;
 use crate::{
-    models::{Driver, Entry, Family, ModelInfo},
+    models::{Bridge, Driver, Entry, Family, ModelInfo},
     perform::Placement,
 };
 
@@ -37,6 +37,7 @@ pub(in crate::models) const ENTRY: Entry = Entry::out_of_process(ModelInfo {
            `workers` worker threads; sleep by setTimeout, of whole milliseconds and armed again where it came early; as a \
            server, node:http",
     placements: &[Placement::Inside],
+    bridge: Bridge::Workers,
     timers: Driver::Readiness,
     sockets: Driver::Readiness,
     available: || NODE.available("node"),

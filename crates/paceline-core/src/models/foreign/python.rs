@@ -4,7 +4,7 @@ use std::{ffi::OsStr, io, process::Command};
 
 use super::Foreign;
 use crate::{
-    models::{Driver, Entry, Family, ModelInfo, Unsupported, Width, pool, sequential},
+    models::{Bridge, Driver, Entry, Family, ModelInfo, Unsupported, Width, pool, sequential},
     perform::Placement,
 };
 
@@ -83,6 +83,7 @@ pub(in crate::models) const WITH_PROCESSES: Entry = Entry::out_of_process(ModelI
     note: "asyncio whose offload goes to a ProcessPoolExecutor of `workers` forked processes, by run_in_executor",
     available: || PYTHON.available("asyncio+processes"),
     width: Width::Any,
+    bridge: Bridge::Workers,
     ..LOOP
 });
 
