@@ -162,6 +162,14 @@ fn a_generator_that_ends_or_talks_nonsense_or_says_nothing_is_an_error() {
             program("stuck", "echo '\"ready\"'; echo '\"agreed\"'; sleep 60"),
             "lost, with no word within 3s 400ms: the load is void",
         ),
+        // It takes no line any more when it is told the start.
+        (
+            program(
+                "gone",
+                r#"read line; exec <&-; echo '"ready"'; echo '{"fault":{"invalid":"23 bytes"}}'"#,
+            ),
+            "23 bytes",
+        ),
         (program("ahead", "echo '\"agreed\"'; sleep 60"), "said Agreed out of turn"),
     ] {
         let error = program.load(&order, Duration::from_secs(3)).unwrap_err().to_string();
