@@ -187,9 +187,8 @@ impl Driver<'_> {
     /// Handles the end of a connection, with or without an error.
     fn lost(&mut self, index: usize, error: Option<&io::Error>) -> Result<(), Fault> {
         let waits = self.phase == Phase::Waiting;
-        if waits {
-            self.read_clock();
-        }
+        // The clock was last read when the last bytes came, which may be long ago.
+        self.read_clock();
         let connection = &mut self.connections[index];
         if !connection.busy {
             // While all wait for the start, one that was idle for too long is replaced: it must be there at the start.

@@ -43,6 +43,7 @@ impl Driver<'_> {
 
     /// Handles a connection that cannot be opened. The request that waits for it fails.
     pub(super) fn unconnected(&mut self, index: usize, error: &io::Error) -> Result<(), Fault> {
+        self.read_clock();
         let connection = &mut self.connections[index];
         (connection.open, connection.down) = (false, true);
         let failure = Failure::connect(error, self.order.addresses[connection.address]);
