@@ -4,6 +4,8 @@ mod listener;
 mod program;
 #[path = "load_errors/timeouts.rs"]
 mod timeouts;
+#[path = "load_errors/windows.rs"]
+mod windows;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
