@@ -2,6 +2,8 @@
 
 mod listener;
 mod program;
+#[path = "load_errors/stray.rs"]
+mod stray;
 #[path = "load_errors/timeouts.rs"]
 mod timeouts;
 #[path = "load_errors/windows.rs"]

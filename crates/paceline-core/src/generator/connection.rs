@@ -8,7 +8,7 @@ use std::{
 
 use mio::{Interest, Registry, Token, net::TcpStream};
 
-use super::answer::Progress;
+use super::{answer::Progress, failure::Failure};
 use crate::prepared::Fault;
 
 /// The fault if no server listens.
@@ -50,6 +50,8 @@ pub(super) struct Connection {
     /// When its last request was sent, or when it was opened if it had none since.
     pub(super) sent_ns: u64,
     pub(super) progress: Progress,
+    /// What came while it had no request, where errors are counted: its next request fails with that.
+    pub(super) stray: Option<Box<Failure>>,
 }
 
 /// Connects to the first of the addresses of `name` that accepts, with a time limit of `patience` for each.
@@ -106,6 +108,7 @@ impl Connection {
             intended_ns: 0,
             sent_ns: 0,
             progress: Progress::new(),
+            stray: None,
         }
     }
 

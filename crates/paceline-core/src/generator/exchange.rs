@@ -34,6 +34,9 @@ impl Driver<'_> {
         connection.written = 0;
         self.count = self.split.from(self.count + 1);
         let (open, down) = (connection.open, connection.down);
+        if let Some(failure) = connection.stray.take() {
+            return self.fail(index, &failure);
+        }
         self.watch(intended_ns);
         match (open, down) {
             (true, _) => self.write(index),
@@ -107,12 +110,7 @@ impl Driver<'_> {
                 match connection.progress.unasked(&self.buffer[..read]) {
                     // The connection was idle for longer than the server allows, so the server closes it.
                     Some(true) => return self.lost(index, None),
-                    Some(false) => {
-                        let shown = String::from_utf8_lossy(&self.buffer[..read.min(100)]);
-                        let came = counted(read, "byte");
-                        let why = format!("{came} came that no request asked for: {shown:?}");
-                        return Err(self.placed(index, &Failure::new(Kind::Malformed, why)));
-                    }
+                    Some(false) => return self.stray(index, read),
                     None => continue,
                 }
             }
@@ -128,6 +126,24 @@ impl Driver<'_> {
                 }
             }
         }
+    }
+
+    /// Handles the first `read` bytes of the buffer, which came on a connection without a request. Where errors are
+    /// counted, its next request fails with them, on which it is replaced: no request is without an end.
+    fn stray(&mut self, index: usize, read: usize) -> Result<(), Fault> {
+        let shown = String::from_utf8_lossy(&self.buffer[..read.min(100)]);
+        let came = counted(read, "byte");
+        let why = format!("{came} came that no request asked for: {shown:?}");
+        let failure = self.requests[self.connections[index].request].malformed(why);
+        if !self.order.options.counts_errors || failure.kind == Kind::Receipt {
+            return Err(self.placed(index, &failure));
+        }
+        let connection = &mut self.connections[index];
+        connection.stray = Some(Box::new(failure));
+        // What else comes is not read.
+        (connection.open, connection.down) = (false, true);
+        let _ = connection.stream.shutdown(Shutdown::Both);
+        Ok(())
     }
 
     /// Handles a wrong answer. A 408 may have crossed with the request, which is then repeated once.
