@@ -261,11 +261,19 @@ impl Driver<'_> {
     pub(super) fn check_answered(&mut self) -> Result<(), Fault> {
         let (now, patience) = (self.now_ns, self.order.patience_ns);
         let silent = |one: &Connection| one.busy && now - one.sent_ns >= patience;
-        let number = self.connections.iter().filter(|one| silent(one)).count();
+        let sent = self.connections.iter().filter(|one| silent(one)).count();
+        // All of the window have waited that long: it ended so long ago.
+        let all = sent + self.queue.len();
         let within = humantime::format_duration(Duration::from_nanos(patience));
-        let which = if number == 1 { "this one" } else { "this one first" };
-        let requests = counted(number, "request");
-        let why = format!("{requests} got no answer within {within}, {which}");
+        let which = if sent == 1 { "this one" } else { "this one first" };
+        let requests = counted(all, "request");
+        let was = if sent == 1 { "was" } else { "were" };
+        let of = if sent == all {
+            String::new()
+        } else {
+            format!(", of which {} {was} sent and the others waited for a connection", count(sent))
+        };
+        let why = format!("{requests} got no answer within {within}{of}, {which}");
         for index in 0..self.connections.len() {
             if silent(&self.connections[index]) {
                 let hint = if self.connections[index].progress.is_endless() {
