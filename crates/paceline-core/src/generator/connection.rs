@@ -37,8 +37,8 @@ pub(super) struct Connection {
     /// Whether a request was answered on it since it was opened. Only then may the server have closed it between two
     /// requests, which loses a request through no fault of either side (RFC 9112, section 9.3.1).
     pub(super) used: bool,
-    /// Whether any request was ever answered on it.
-    pub(super) served: bool,
+    /// When the last request was sent that was answered on it, if one was.
+    pub(super) served_ns: Option<u64>,
     /// Whether the request was repeated because a 408 arrived instead of an answer. A second 408 counts as its answer.
     pub(super) repeated: bool,
     /// The request's number, from 0, and its index in the order's requests.
@@ -100,7 +100,7 @@ impl Connection {
             down: false,
             busy: false,
             used: false,
-            served: false,
+            served_ns: None,
             repeated: false,
             number: 0,
             request: 0,

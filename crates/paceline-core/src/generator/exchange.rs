@@ -159,7 +159,7 @@ impl Driver<'_> {
     /// Handles a complete answer. `gone` says that the connection cannot be reused.
     fn complete(&mut self, index: usize, gone: bool) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
-        connection.served = true;
+        connection.served_ns = Some(connection.sent_ns);
         // A server may answer before it has taken the whole body: the connection then cannot be reused.
         let request = &self.requests[connection.request].bytes[connection.address];
         let gone = gone || connection.written < request.len();
@@ -288,23 +288,24 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Returns a hint if some connections were served and others never.
+    /// Returns a hint if some connections were served while requests on others waited, and these were never served. A
+    /// server that stopped answering at some moment leaves requests on others too, but answers none that is younger.
     fn unserved(&self) -> String {
-        let (mut served, all) = (
-            self.connections.iter().enumerate().filter(|(_, one)| one.served),
-            self.connections.len(),
-        );
-        let (first, number) = (served.next(), served.count() + 1);
-        let shown = count(all);
-        match (first, number) {
-            (None, _) => String::new(),
-            (Some(_), number) if number == all => String::new(),
-            (Some((index, _)), 1) => format!(
-                "; of {shown} connections only connection {index} was served: the server may serve one at a time, try \
+        let served = || self.connections.iter().enumerate().filter(|(_, one)| one.served_ns.is_some());
+        let last = served().map(|(_, one)| one.served_ns).max().flatten();
+        let passed_over =
+            |one: &&Connection| one.busy && one.served_ns.is_none() && Some(one.sent_ns) < last;
+        let number = served().count();
+        let passed_over = self.connections.iter().filter(passed_over).count();
+        let all = count(number + passed_over);
+        match served().next() {
+            _ if passed_over == 0 => String::new(),
+            Some((index, _)) if number == 1 => format!(
+                "; of {all} connections only connection {index} was served: the server may serve one at a time, try \
                  --connections 1"
             ),
-            (Some(_), number) => format!(
-                "; of {shown} connections only {} were served: the server may serve no more at a time, try \
+            _ => format!(
+                "; of {all} connections only {} were served: the server may serve no more at a time, try \
                  --connections {number}",
                 count(number)
             ),

@@ -26,7 +26,9 @@ impl Driver<'_> {
         let reusable = failure.reusable && connection.written == rest;
         connection.busy = false;
         connection.repeated = false;
-        connection.served |= failure.reusable;
+        if failure.reusable {
+            connection.served_ns = Some(connection.sent_ns);
+        }
         connection.progress.clear();
         let (request, intended) = (connection.request, connection.intended_ns);
         self.tally.fail(request, intended, self.now_ns, failure.kind, why);

@@ -269,3 +269,34 @@ fn an_answer_that_the_end_of_its_connection_ends_took_until_then() {
     let latency = tally.loaded(1).latency;
     assert!(latency.count == 1 && latency.ns_max >= SLEPT.as_nanos() as u64, "{latency:?}");
 }
+
+#[test]
+fn a_server_is_taken_for_one_of_few_connections_only_if_it_passed_over_a_request() {
+    let (_listener, address) = listen();
+    let mut order = order(address, OPEN, 60_000 * MS);
+    order.options.counts_errors = false;
+    // The last answered request and the unanswered one of each connection, in milliseconds.
+    let said = |connections: &[(Option<u64>, Option<u64>)]| {
+        let mut driver = driver(&order);
+        driver.now_ns = 9_000 * MS;
+        for (index, (served, sent)) in connections.iter().enumerate() {
+            let stream = connect(address, driver.poll.registry(), Token(FIRST + index)).unwrap();
+            let mut one = Connection::new(stream, 0);
+            (one.busy, one.served_ns) = (sent.is_some(), served.map(|ms| ms * MS));
+            one.sent_ns = sent.or(*served).unwrap_or(0) * MS;
+            driver.connections.push(one);
+        }
+        driver.check_answered().unwrap_err().to_string()
+    };
+    // It stopped after a second: what came then waits, on new connections and on others.
+    let stopped =
+        [(Some(800), None), (Some(900), Some(1_000)), (None, Some(1_100)), (None, None)];
+    let why = said(&stopped);
+    assert!(why.contains("2 requests got no answer") && !why.contains("served"), "{why}");
+    // It answers two connections, and no other.
+    let why = said(&[(Some(800), Some(900)), (Some(900), None), (None, Some(100)), (None, None)]);
+    assert!(why.contains("of 3 connections only 2 were served"), "{why}");
+    assert!(why.ends_with("try --connections 2"), "{why}");
+    let why = said(&[(None, Some(100)), (Some(800), Some(900)), (None, Some(100))]);
+    assert!(why.contains("of 3 connections only connection 1 was served"), "{why}");
+}
