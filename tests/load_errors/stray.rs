@@ -16,8 +16,7 @@ use super::{
     program::figures,
 };
 
-const BAD: &str =
-    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+const BAD: &str = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// A server that says [`BAD`] 2 ms after each fifth answer, to nobody, and closes.
 fn straying() -> SocketAddr {

@@ -27,7 +27,8 @@ fn a_window_without_an_answer_has_no_rate_in_either_loop() {
     // Where some came, there is one.
     let folder = tempfile::tempdir().unwrap();
     let url = format!("http://{}/x", delayed(400));
-    let (cell, code, _) = cell_in(folder.path(), &url, &["--connections=2", "--duration=600ms"]);
+    let (cell, code, _) =
+        cell_in(folder.path(), &url, &["--connections", "2", "--duration", "600ms"]);
     assert!(code == 0 && cell.jobs_per_second.unwrap().value > 0.0);
 }
 

@@ -291,7 +291,8 @@ impl Driver<'_> {
     /// Returns a hint if some connections were served while requests on others waited, and these were never served. A
     /// server that stopped answering at some moment leaves requests on others too, but answers none that is younger.
     fn unserved(&self) -> String {
-        let served = || self.connections.iter().enumerate().filter(|(_, one)| one.served_ns.is_some());
+        let served =
+            || self.connections.iter().enumerate().filter(|(_, one)| one.served_ns.is_some());
         let last = served().map(|(_, one)| one.served_ns).max().flatten();
         let passed_over =
             |one: &&Connection| one.busy && one.served_ns.is_none() && Some(one.sent_ns) < last;

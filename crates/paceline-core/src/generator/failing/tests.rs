@@ -216,9 +216,9 @@ const SLEPT: Duration = Duration::from_millis(30);
 
 #[test]
 fn a_failure_took_until_the_end_that_made_it_one() {
-    let (listener, address) = listen();
-    let order = order(address, OPEN, 60_000 * MS);
     for begun in [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"] {
+        let (listener, address) = listen();
+        let order = order(address, OPEN, 60_000 * MS);
         let (mut driver, mut server) = connected(&order, &listener);
         send(&mut driver, 0);
         server.write_all(begun).unwrap();
@@ -230,7 +230,8 @@ fn a_failure_took_until_the_end_that_made_it_one() {
         assert_eq!(ended_after(driver), ("closed early".into(), true), "{begun:?}");
     }
     // A connection that is refused, as late.
-    drop(listener);
+    let (_, address) = listen();
+    let order = order(address, OPEN, 60_000 * MS);
     let mut driver = driver(&order);
     let stream = connect(address, driver.poll.registry(), Token(FIRST)).unwrap();
     driver.connections.push(Connection::new(stream, 0));
@@ -289,8 +290,7 @@ fn a_server_is_taken_for_one_of_few_connections_only_if_it_passed_over_a_request
         driver.check_answered().unwrap_err().to_string()
     };
     // It stopped after a second: what came then waits, on new connections and on others.
-    let stopped =
-        [(Some(800), None), (Some(900), Some(1_000)), (None, Some(1_100)), (None, None)];
+    let stopped = [(Some(800), None), (Some(900), Some(1_000)), (None, Some(1_100)), (None, None)];
     let why = said(&stopped);
     assert!(why.contains("2 requests got no answer") && !why.contains("served"), "{why}");
     // It answers two connections, and no other.

@@ -144,9 +144,11 @@ fn a_window_in_which_no_answer_came_has_no_rate() {
         assert_eq!((loaded.completed, loaded.without_answers(drive)), (1, None));
         loaded.without_rate(drive)
     };
-    for (drive, raise) in
-        [(OPEN, "raise --duration"), (Drive::Closed, "raise --duration"), (RAMP, "the time of --ramp")]
-    {
+    for (drive, raise) in [
+        (OPEN, "raise --duration"),
+        (Drive::Closed, "raise --duration"),
+        (RAMP, "the time of --ramp"),
+    ] {
         assert_eq!(said(drive, 599 * MS), None);
         let why = said(drive, 700 * MS).unwrap();
         assert!(why.starts_with("no answer came within the window of 600ms"), "{why}");
