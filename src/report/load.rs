@@ -14,11 +14,15 @@ use super::{
 use crate::{
     load::{METRICS, Metric, MetricUnit},
     output::{
-        columns, count, cut, figures_table, fine_percent, folded, long_ns, long_ns_f64,
-        plain_lines, rate,
+        columns, count, figures_table, fine_percent, folded, long_ns, long_ns_f64, plain_lines,
+        rate, shorten,
     },
     record::{Cell, Knee, LEAST, LoadFigures, Loop, MOSTLY_LATE, State, UrlFigures, late_mark},
 };
+
+/// The longest first error that a table shows whole, in characters: one of the generator's sentences and the beginning
+/// of an answer.
+const SENTENCE: usize = 800;
 
 /// Metrics that a short table omits.
 const DETAILS: [&str; 6] = ["of bound", "latencies", "p90", "service p99", "generator", "gens"];
@@ -145,7 +149,7 @@ fn errors(model: &str, load: &LoadFigures) -> String {
     let first = load
         .first_error
         .as_deref()
-        .map_or_else(String::new, |why| format!("; the first: {}", cut(why, 200)));
+        .map_or_else(String::new, |why| format!("; the first: {}", shorten(why, SENTENCE)));
     format!(
         "  {model}: {} of {} requests were errors: {kinds}; they took {} in the median and {} at most{first}\n",
         count(load.failed() as usize),

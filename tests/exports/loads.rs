@@ -272,6 +272,20 @@ fn a_rate_that_is_only_the_least_that_a_server_keeps_is_marked_wherever_it_is_sh
     assert!(texts.iter().all(|text| !text.contains('≥')), "{texts:?}");
 }
 
+#[test]
+fn the_first_error_is_a_whole_sentence_in_the_table_and_one_without_end_only_ends() {
+    let mut record = loaded();
+    let mut words = |error: &str| {
+        record.cells[0].load.as_mut().unwrap().first_error = Some(error.into());
+        let table = load_table(&record.cells, Extent::Short);
+        table.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let long = format!("request 7: {}(by sysctl -w)", "no local port is free; ".repeat(20));
+    assert!(words(&long).contains(&format!("the first: {long} ")), "{}", words(&long));
+    let endless = words(&"word ".repeat(1_000));
+    assert!(endless.contains("word word… ") || endless.contains("word wo… "), "{endless}");
+}
+
 /// The names in conditions, of columns and of exports are where users look for them.
 #[test]
 fn the_documentation_has_every_metric_with_its_column() {

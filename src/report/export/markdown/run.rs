@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     load::{METRICS, MetricUnit},
-    output::{capital, columns, count, counted, cut, noun, rate},
+    output::{capital, columns, count, counted, cut, noun, rate, shorten},
     record::{Cell, Estimate, LoadFigures, MOSTLY_LATE, Record, State, UrlFigures},
 };
 
@@ -77,7 +77,7 @@ fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
     }
     let left = by_scale(page, &batches) + by_load(page, &loads);
     for remark in figure_remarks(&batches) {
-        page.line(&format!("\n{}.", escaped(&cut(&capital(&remark), REMARK))));
+        page.line(&format!("\n{}.", escaped(&shorten(&capital(&remark), REMARK))));
     }
     nodes(page, &loads);
     late(page, &loads);
@@ -234,7 +234,7 @@ fn reasons(page: &mut Page, cells: &[&Cell]) {
     let mut lines: Vec<(State, String, String, Vec<String>)> = Vec::new();
     for cell in cells.iter().filter(|cell| cell.state != State::Ok) {
         let name = cut(&series(cell, several), NAME);
-        let why = cell.reason.as_deref().map_or_else(String::new, |why| cut(why, REASON));
+        let why = cell.reason.as_deref().map_or_else(String::new, str::to_owned);
         // For a series that exceeded its budget, the first prediction is enough; the record has the others.
         let same = |reason: &String| *reason == why || cell.state == State::Skipped;
         let known = lines
@@ -258,7 +258,7 @@ fn reasons(page: &mut Page, cells: &[&Cell]) {
             word(*state),
             escaped(name),
             scales.join(", "),
-            escaped(why)
+            escaped(&shorten(why, REASON))
         );
         if !page.line(&line) {
             let left = total - at;
