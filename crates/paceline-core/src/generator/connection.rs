@@ -15,12 +15,12 @@ use crate::prepared::Fault;
 pub const REFUSED: &str = "the connection was refused";
 /// The fault if all local ports are in use.
 #[cfg(target_os = "linux")]
-const NO_PORT: &str = "no local port is free: each connection that was closed keeps its port for 60 s (TIME_WAIT); have \
-                       the server keep connections open, lower the rate, widen `net.ipv4.ip_local_port_range` or set \
-                       `net.ipv4.tcp_tw_reuse` to 1 (both by sysctl -w)";
+const NO_PORT: &str = "no local port is free: each open connection has one, and one that was closed keeps it for 60 s \
+                       (TIME_WAIT); have the server keep connections open, lower the rate or --connections, widen \
+                       `net.ipv4.ip_local_port_range` or set `net.ipv4.tcp_tw_reuse` to 1 (both by sysctl -w)";
 #[cfg(not(target_os = "linux"))]
-const NO_PORT: &str = "no local port is free: each connection that was closed keeps its port for a while (TIME_WAIT); \
-                       have the server keep connections open, or lower the rate";
+const NO_PORT: &str = "no local port is free: each open connection has one, and one that was closed keeps it for a while \
+                       (TIME_WAIT); have the server keep connections open, or lower the rate or --connections";
 
 /// A connection.
 #[expect(clippy::struct_excessive_bools, reason = "they are independent facts, not one state")]
