@@ -155,12 +155,6 @@ pub(super) fn status(text: &str) -> Result<u16, String> {
     status.ok_or_else(|| format!("a status is a number from 200 to 599, not {text:?}"))
 }
 
-/// Returns whether `target` is an address without `http://`.
-fn is_address(target: &str) -> bool {
-    let port = target.split('/').next().and_then(|host| host.rsplit_once(':'));
-    port.is_some_and(|(_, port)| port.parse::<u16>().is_ok())
-}
-
 pub(super) fn method(text: &str) -> Result<String, String> {
     check_method(text).map(|()| text.to_owned())
 }
@@ -189,9 +183,9 @@ impl LoadArguments {
         let target = match (&request_options.urls, Url::parse(named)) {
             (Some(urls), _) => Target::Url(urls.first().clone()),
             (None, Some(url)) => Target::Url(url.map_err(usage)?),
-            (None, None) if is_address(named) => {
+            (None, None) if let Some(url) = Url::meant(named) => {
                 return Err(usage(format!(
-                    "{named} is not a workload: if it is a server, give http://{named}/"
+                    "{named} is not a workload: if it is a server, give {url}"
                 )));
             }
             (None, None) => Target::Workload(Box::new(workloads::find(named).map_err(usage)?)),
