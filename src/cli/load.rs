@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     load::{
-        Condition, MOST_RATE, MaxErrors, Order, RequestOptions, Target, Url, Urls, load, read_body,
+        Condition, LEAST_RATE, MOST_RATE, MaxErrors, Order, RequestOptions, Target, Url, Urls,
+        load, read_body,
     },
     machine::cores,
     output::{count, print_note},
@@ -134,11 +135,13 @@ const FIRST_RATE: f64 = 100.0;
 
 pub(super) fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.replace('_', "").parse().unwrap_or(f64::NAN);
-    if rate > 0.0 && rate <= MOST_RATE {
+    if (LEAST_RATE..=MOST_RATE).contains(&rate) {
         return Ok(rate);
     }
     let most = count(MOST_RATE as usize);
-    Err(format!("a rate is a number of requests per second over 0 and of at most {most}"))
+    Err(format!(
+        "a rate is a number of requests per second of at least {LEAST_RATE} and at most {most}"
+    ))
 }
 
 /// Returns how the requests of an open loop are spread.

@@ -296,3 +296,41 @@ fn the_documentation_has_every_metric_with_its_column() {
         assert!(row.ends_with(&format!("| `{}` |", metric.column)), "{row}");
     }
 }
+
+#[test]
+fn the_documentation_has_the_names_of_the_exports_that_hold_figures_alone() {
+    let page = std::fs::read_to_string("docs/load.md").unwrap();
+    let record = loaded();
+    let rows: Vec<(Vec<&str>, Vec<&str>)> = page
+        .split("| export | names |\n|---|---|\n")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .map_while(|line| line.strip_prefix("| ")?.split_once(" | "))
+        .map(|(exports, names)| (quoted(exports), quoted(names)))
+        .collect();
+    let documented: Vec<&str> = rows.iter().flat_map(|(exports, _)| exports.clone()).collect();
+    let own = [Export::Markdown, Export::Csv, Export::Json, Export::HdrLog].map(Export::name);
+    let all = Export::all(false).filter(|export| !own.contains(&export.name()));
+    for export in all {
+        let name = export.name();
+        assert!(documented.contains(&name), "{name} is not documented");
+        let (_, names) = rows.iter().find(|(exports, _)| exports.contains(&name)).unwrap();
+        let text = export.render(&record);
+        for of in names {
+            // What a row says of another export, and the columns of the table.
+            let other = *of == "jobs_per_second" && export != Export::Junit;
+            if other || documented.contains(of) || METRICS.iter().any(|metric| metric.name == *of) {
+                continue;
+            }
+            assert!(text.contains(of), "{name} has no {of}: {text}");
+        }
+        let rate = text.contains("jobs_per_second");
+        assert_eq!(rate, [Export::Junit, Export::OpenMetrics].contains(&export), "{name}");
+    }
+}
+
+/// The words in backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
