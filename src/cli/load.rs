@@ -18,6 +18,7 @@ use crate::{
     },
     machine::cores,
     output::{count, print_note},
+    record::State,
     report::{load_table, summary},
     start::refuse_debug_build,
 };
@@ -290,6 +291,9 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
     };
     let kept = "interrupted; the models that had ended are kept";
     let code = finish(&done.cells, done.interrupted.then_some(kept), left)?;
+    // Where each server is refused, nothing was measured.
+    let is_measured = done.cells.iter().any(|cell| cell.state == State::Ok);
+    let code = if is_measured { code } else { CELLS };
     let broken = |condition: &Condition| -> Vec<String> {
         done.cells.iter().filter_map(|cell| condition.violation(cell)).collect()
     };
