@@ -286,6 +286,35 @@ fn the_first_error_is_a_whole_sentence_in_the_table_and_one_without_end_only_end
     assert!(endless.contains("word word… ") || endless.contains("word wo… "), "{endless}");
 }
 
+#[test]
+fn markdown_of_a_load_is_called_one_and_has_its_ranks_its_errors_and_its_legend_alone() {
+    let mut record = loaded();
+    record.run.instrument = "load".into();
+    let text = Export::Markdown.render(&record);
+    assert!(text.starts_with("### paceline load: 1 cell"), "{text}");
+    let batches = ["fastest at its scale", "ranked apart"];
+    let errors = "requests were errors&#58; 17 status 503, 5 timeout;";
+    assert!(text.contains("22 of ") && text.contains(errors), "{text}");
+    assert!(text.contains("Latency counts from the intended start"), "{text}");
+    assert!(batches.iter().all(|part| !text.contains(part)), "{text}");
+    // Two servers are ranked as in the table, and a record of both instruments has both legends.
+    let mut fine = record.cells[0].clone();
+    let load = fine.load.as_mut().unwrap();
+    (load.errors, load.error_latency, load.first_error) = Default::default();
+    fine.per_trial.latency_ns_p50 = vec![5e6, 5.1e6, 5.2e6];
+    fine.per_trial.jobs_per_second = vec![1e3; 3];
+    let mut slow = fine.clone();
+    slow.model = "smol".into();
+    slow.per_trial.latency_ns_p50 = vec![9e6, 9.1e6, 9.2e6];
+    record.cells = vec![fine, slow];
+    let text = Export::Markdown.render(&record);
+    let table = load_table(&record.cells, Extent::All);
+    assert_eq!(text.matches("| &#42;").count(), table.matches(" *").count(), "{text}{table}");
+    assert!(text.contains("&#42; best of its column"), "{text}");
+    let both = Export::Markdown.render(&RUNS[0]);
+    assert!(both.contains("Latency counts from") && both.contains(batches[0]), "{both}");
+}
+
 /// The names in conditions, of columns and of exports are where users look for them.
 #[test]
 fn the_documentation_has_every_metric_with_its_column() {
