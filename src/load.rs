@@ -110,6 +110,8 @@ pub struct Outcome {
 
 /// The default number of connections of an open loop. A request that finds none free waits in the generator.
 pub const CONNECTIONS: usize = 256;
+/// The lowest rate, in requests per second: a start in a quarter of an hour. The longest window is an hour.
+pub const LEAST_RATE: f64 = 1e-3;
 /// The highest rate, in requests per second.
 pub const MOST_RATE: f64 = 1e6;
 /// The greatest relative error of Little's law. Histograms keep 3 digits.

@@ -9,7 +9,7 @@ mod table;
 
 pub(crate) use figures::{
     SIZES, TIMES, batches_of, capital, cut, escaped, escaped_lines, fine_percent, in_unit, listed,
-    long_ns, long_ns_f64, plain, plain_lines, shell_word, uncapital,
+    long_ns, long_ns_f64, plain, plain_lines, shell_word, shorten, uncapital,
 };
 pub use figures::{for_option, long, percent, rate, signed};
 pub(crate) use paceline_core::quantity::noun;

@@ -162,6 +162,18 @@ impl Session {
         Some(format!("needs {need} open files, has {has}; lift it with: ulimit -n {needs}"))
     }
 
+    /// Returns why this number of connections to one address cannot be open at once on this machine, if they cannot: each
+    /// takes a local port. Generators on other nodes have ports of their own.
+    pub fn lacks_ports(&self, connections: usize) -> Option<String> {
+        let needs = connections as u64;
+        let has = self.limits.ports.filter(|has| self.listen.is_none() && needs > *has)?;
+        let [need, shown] = [needs, has].map(|number| count(number as usize));
+        Some(format!(
+            "needs {need} local ports, has {shown}; give --connections {has}, or lift it with: sysctl -w \
+             net.ipv4.ip_local_port_range=\"1024 65535\""
+        ))
+    }
+
     /// Returns the counters of the echo server and the machine so far; dropped connections matter only for jobs that
     /// connect.
     pub fn mark(&mut self, connects: bool) -> Result<Mark, HostError> {

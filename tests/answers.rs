@@ -66,7 +66,7 @@ const CONNECTIONS: [&str; 6] = [
     "Connection: keep-alive, close",
     "Connection: closed",
 ];
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 15] = [
     "",
     "Empty:",
     "X:\ty",
@@ -80,6 +80,8 @@ const FIELDS: [&str; 13] = [
     "X: a\u{7f}b",
     "@LONG",
     "@MANY",
+    "@TOO LONG",
+    "@TOO MANY",
 ];
 const PREFIXES: [&str; 5] = [
     "",
@@ -109,7 +111,7 @@ const CHUNKS: [&str; 17] = [
 ];
 
 /// Where the two differ, by a part of the answer, and why that is right.
-const ON_PURPOSE: [(&str, &str); 10] = [
+const ON_PURPOSE: [(&str, &str); 12] = [
     ("HTTP/2.0 200 OK", "HTTP/2 is framed in another way"),
     ("\n", "bare line feeds may be taken (RFC 9112, section 2.2)"),
     ("Content-Length: 5\nContent-Length: 5", "equal lengths are one (RFC 9110, section 8.6)"),
@@ -119,6 +121,8 @@ const ON_PURPOSE: [(&str, &str); 10] = [
     ("Transfer-Encoding: gzip", "what was not asked for cannot be compared"),
     ("Transfer-Encoding: chunked, chunked", "only once is allowed (RFC 9112, section 6.1)"),
     ("5 \r\nhello\r\n0\r\n\r\n", "old servers pad the size with spaces"),
+    ("@TOO LONG", "a head may have 64 KiB, as some servers' cookies need"),
+    ("@TOO MANY", "a head has at most 100 fields, so that one that never ends is found"),
     // In HTTP/1.0, where Node lets the other win.
     ("Connection: keep-alive, close", "close goes first (RFC 9112, section 9.3)"),
 ];
@@ -154,6 +158,8 @@ impl Answer {
         let field = match field {
             "@LONG" => format!("X: {}", "y".repeat(12_000)),
             "@MANY" => ["X: y"; 90].join("\n"),
+            "@TOO LONG" => format!("X: {}", "y".repeat(20_000)),
+            "@TOO MANY" => ["X: y"; 101].join("\n"),
             field => field.to_owned(),
         };
         let mut head = String::new();

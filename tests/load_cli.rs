@@ -230,10 +230,14 @@ fn more_connections_than_a_model_can_serve_are_refused_with_how_many_it_can() {
     for (model, workers, most) in [("pool", "3", 3), ("sequential", "1", 1)] {
         let arguments = ["serve-plain", "--model", model, "--workers", workers];
         let (cells, code) = cells(&[&arguments[..], &["--connections", "64"]].concat());
-        assert_eq!((code, cells[0].state), (0, State::Refused));
+        // Nothing was measured.
+        assert_eq!((code, cells[0].state), (3, State::Refused));
         let why = cells[0].reason.as_ref().unwrap();
         assert!(why.contains(&format!("--connections {most}")), "{why}");
     }
+    let both = ["serve-plain", "--model", "sequential,tokio", "--connections", "64"];
+    let Some((cells, code)) = calm(&both) else { return };
+    assert_eq!((code, cells[0].state, cells[1].state), (0, State::Refused, State::Ok));
 }
 
 #[test]

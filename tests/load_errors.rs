@@ -2,8 +2,12 @@
 
 mod listener;
 mod program;
+#[path = "load_errors/stray.rs"]
+mod stray;
 #[path = "load_errors/timeouts.rs"]
 mod timeouts;
+#[path = "load_errors/windows.rs"]
+mod windows;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -14,16 +14,23 @@ fn namespace(arguments: &[&str]) -> Command {
     command
 }
 
+const PACELINE: &str = env!("CARGO_BIN_EXE_paceline");
+
 /// Runs paceline there; `None`, after a message, if there can be no namespace.
 fn paceline(arguments: &[&str]) -> Option<Output> {
+    run(&[&[PACELINE], arguments].concat())
+}
+
+/// Runs a program there.
+fn run(words: &[&str]) -> Option<Output> {
     let possible = namespace(&["true"]).output();
     if !possible.as_ref().is_ok_and(|output| output.status.success()) {
         eprintln!("left out: no network namespace can be made here: {possible:?}");
         return None;
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut command = namespace(&[env!("CARGO_BIN_EXE_paceline")]);
-    command.args(arguments).current_dir(&folder).env("PACELINE_ALLOW_DEBUG", "1");
+    let mut command = namespace(words);
+    command.current_dir(&folder).env("PACELINE_ALLOW_DEBUG", "1");
     Some(command.output().unwrap())
 }
 
@@ -44,11 +51,45 @@ fn scales_that_need_more_ports_than_there_are_are_refused_with_the_remedy() {
     assert!(text.contains("needs 125 local ports, has 32; lift it with: sysctl -w"), "{text}");
 }
 
+/// A server whose connections stay open whatever a client asks for: the client closes them, and keeps their ports.
+const DEAF: &str = r"
+import socket, threading
+def serve(connection):
+    while connection.recv(65536):
+        connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+listener = socket.create_server(('127.0.0.1', 18080))
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+";
+
 #[test]
 fn a_load_that_finds_no_port_fails_with_the_reason_and_the_remedy() {
-    let load = ["load", "serve-service", "--model", "threads", "--connections", "64"];
-    let Some(output) = paceline(&[&load[..], &["--duration", "1s"]].concat()) else { return };
+    // The server listens once it answers to `bash`, which takes a port too.
+    let wait = "until (: >/dev/tcp/127.0.0.1/18080) 2>/dev/null; do sleep 0.1; done";
+    let script = format!("python3 -c \"$0\" & trap \"kill $!\" EXIT; {wait}; \"$@\"");
+    let load = "load http://127.0.0.1:18080/ --header Connection:close --connections 4 --duration 1s --trials 1";
+    let words =
+        [&["bash", "-c", &script, DEAF, PACELINE][..], &load.split(' ').collect::<Vec<_>>()];
+    let installed = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    if !(installed("python3") && installed("bash")) {
+        eprintln!("left out: there is no python3 or no bash");
+        return;
+    }
+    let Some(output) = run(&words.concat()) else { return };
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(text.contains("no local port is free") && text.contains("tcp_tw_reuse"), "{text}");
+}
+
+#[test]
+fn a_load_of_more_connections_than_there_are_ports_is_refused_with_how_many_there_can_be() {
+    let quick = ["--duration", "500ms", "--trials", "1", "--connections", "64"];
+    for target in [&["http://127.0.0.1:9/"][..], &["serve-plain", "--model", "threads"]] {
+        let Some(output) = paceline(&[&["load"], target, &quick].concat()) else { return };
+        let text = String::from_utf8_lossy(&output.stdout);
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let needs =
+            "needs 64 local ports, has 32; give --connections 32, or lift it with: sysctl -w";
+        assert!(words.contains(needs) && !words.contains("TIME_WAIT"), "{text}");
+    }
 }

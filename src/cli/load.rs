@@ -13,10 +13,12 @@ use super::{
 };
 use crate::{
     load::{
-        Condition, MOST_RATE, MaxErrors, Order, RequestOptions, Target, Url, Urls, load, read_body,
+        Condition, LEAST_RATE, MOST_RATE, MaxErrors, Order, RequestOptions, Target, Url, Urls,
+        load, read_body,
     },
     machine::cores,
     output::{count, print_note},
+    record::State,
     report::{load_table, summary},
     start::refuse_debug_build,
 };
@@ -134,11 +136,13 @@ const FIRST_RATE: f64 = 100.0;
 
 pub(super) fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.replace('_', "").parse().unwrap_or(f64::NAN);
-    if rate > 0.0 && rate <= MOST_RATE {
+    if (LEAST_RATE..=MOST_RATE).contains(&rate) {
         return Ok(rate);
     }
     let most = count(MOST_RATE as usize);
-    Err(format!("a rate is a number of requests per second over 0 and of at most {most}"))
+    Err(format!(
+        "a rate is a number of requests per second of at least {LEAST_RATE} and at most {most}"
+    ))
 }
 
 /// Returns how the requests of an open loop are spread.
@@ -153,12 +157,6 @@ pub(super) fn arrivals(spread: Option<Spread>) -> Arrivals {
 pub(super) fn status(text: &str) -> Result<u16, String> {
     let status = text.parse().ok().filter(|status| (200..600).contains(status));
     status.ok_or_else(|| format!("a status is a number from 200 to 599, not {text:?}"))
-}
-
-/// Returns whether `target` is an address without `http://`.
-fn is_address(target: &str) -> bool {
-    let port = target.split('/').next().and_then(|host| host.rsplit_once(':'));
-    port.is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }
 
 pub(super) fn method(text: &str) -> Result<String, String> {
@@ -189,9 +187,9 @@ impl LoadArguments {
         let target = match (&request_options.urls, Url::parse(named)) {
             (Some(urls), _) => Target::Url(urls.first().clone()),
             (None, Some(url)) => Target::Url(url.map_err(usage)?),
-            (None, None) if is_address(named) => {
+            (None, None) if let Some(url) = Url::meant(named) => {
                 return Err(usage(format!(
-                    "{named} is not a workload: if it is a server, give http://{named}/"
+                    "{named} is not a workload: if it is a server, give {url}"
                 )));
             }
             (None, None) => Target::Workload(Box::new(workloads::find(named).map_err(usage)?)),
@@ -293,6 +291,9 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
     };
     let kept = "interrupted; the models that had ended are kept";
     let code = finish(&done.cells, done.interrupted.then_some(kept), left)?;
+    // Where each server is refused, nothing was measured.
+    let is_measured = done.cells.iter().any(|cell| cell.state == State::Ok);
+    let code = if is_measured { code } else { CELLS };
     let broken = |condition: &Condition| -> Vec<String> {
         done.cells.iter().filter_map(|cell| condition.violation(cell)).collect()
     };

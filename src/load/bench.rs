@@ -228,9 +228,7 @@ impl Bench<'_> {
             .map_err(|why| NoFigure::Ended(State::Failed, format!("the service time is {why}")))?;
         let doubt = early.or_else(|| why_invalid(&loaded, &each, drive, others));
         let apart = || order.every.and_then(|_| sum_mismatch(&intervals, &loaded));
-        if let Some(why) = doubt.or_else(apart) {
-            return Err(NoFigure::Ended(State::Invalid, why));
-        }
+        check(&loaded, drive, doubt.or_else(apart))?;
         let attested = match &mut host {
             Some(serving) => Some(self.attested(served, serving, &generator_order)?),
             None => None,
@@ -361,5 +359,14 @@ impl Bench<'_> {
         figure: Option<Estimate>,
     ) -> Option<f64> {
         shown_bound(served.bound(self.session.compute_ns, offered), figure)
+    }
+}
+
+/// Checks that a trial has figures. `doubt` is why they are not those that the load was meant to have, if so.
+fn check(loaded: &Loaded, drive: Drive, doubt: Option<String>) -> Result<(), NoFigure> {
+    let invalid = doubt.map(|why| (State::Invalid, why));
+    match invalid.or_else(|| Some((State::Failed, loaded.without_rate(drive)?))) {
+        Some((state, why)) => Err(NoFigure::Ended(state, why)),
+        None => Ok(()),
     }
 }

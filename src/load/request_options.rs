@@ -153,6 +153,8 @@ fn read_line(line: &str) -> Result<Line, String> {
             if weight.replace(number).is_some() {
                 return Err(twice("weight", word));
             }
+        } else if let Some(meant) = Url::meant(word) {
+            return Err(format!("{word:?} is not a URL: give {meant}"));
         } else {
             check_method(word).map_err(|why| {
                 format!("{why}; a line is a URL, with a weight and a method beside it")

@@ -208,7 +208,7 @@ impl<'a> Served<'a> {
             return Some(too_few_connections(connections, generators));
         }
         let ServerKind::Model(cell) = &self.kind else {
-            return session.lacks_files(connections);
+            return session.lacks_files(connections).or_else(|| session.lacks_ports(connections));
         };
         let name = cell.entry.info.name;
         if let Some(most) = most_connections(cell).filter(|most| connections > *most) {
@@ -222,6 +222,7 @@ impl<'a> Served<'a> {
             .refusal(cell)
             .or_else(|| cell.entry.info.unsupported_as_server_step(cell.workload))
             .or_else(|| session.lacks_files(connections.saturating_mul(sockets.saturating_add(1))))
+            .or_else(|| session.lacks_ports(connections))
     }
 
     /// Starts the model's server; `None` if the server is already running.

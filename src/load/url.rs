@@ -40,6 +40,26 @@ impl Url {
         Some(read(text, scheme, &[]))
     }
 
+    /// Returns the URL that `text` is probably meant to be, if it has no scheme but an address, such as
+    /// `localhost:8080/path`, or has too few slashes behind it, such as `http:/localhost`.
+    #[must_use]
+    pub fn meant(text: &str) -> Option<String> {
+        let scheme = ["http:", "https:"].into_iter().find(|scheme| {
+            text.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme))
+        });
+        let rest = scheme.map_or(text, |scheme| text[scheme.len()..].trim_start_matches('/'));
+        let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let port = host.rsplit_once(':').map(|(_, port)| port);
+        let has_port = port.is_some_and(|port| port.parse::<u16>().is_ok());
+        let is_local = host.eq_ignore_ascii_case("localhost");
+        let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        if host.is_empty() || !(scheme.is_some() || has_port || is_local || ip.is_ok()) {
+            return None;
+        }
+        let host = ip.ok().filter(IpAddr::is_ipv6).map_or(host.into(), |ip| format!("[{ip}]"));
+        Some(format!("http://{host}{}", if path.is_empty() { "/" } else { path }))
+    }
+
     /// Reads `text` if it has a scheme, as the URL of a server on the node with the address `node`. Its host is that
     /// address, or a name that is resolved to it here and never again.
     ///
@@ -257,6 +277,27 @@ mod tests {
         }
         for text in ["serve-plain", "a.toml", "localhost:80"] {
             assert!(Url::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_without_its_scheme_is_the_url_of_the_same_resource() {
+        for (text, url) in [
+            ("127.0.0.1:8080", "http://127.0.0.1:8080/"),
+            ("127.0.0.1:8080/ok", "http://127.0.0.1:8080/ok"),
+            ("127.0.0.1:8080?a=b:1", "http://127.0.0.1:8080?a=b:1"),
+            ("localhost/ok/", "http://localhost/ok/"),
+            ("[::1]:80/ok", "http://[::1]:80/ok"),
+            ("::1", "http://[::1]/"),
+            ("http:127.0.0.1:8080", "http://127.0.0.1:8080/"),
+            ("HTTP:/127.0.0.1:8080/ok", "http://127.0.0.1:8080/ok"),
+            ("https:/localhost", "http://localhost/"),
+        ] {
+            assert_eq!(Url::meant(text).as_deref(), Some(url), "{text}");
+            assert!(parsed(url).is_ok(), "{url}");
+        }
+        for text in ["serve-plain", "a.toml", "a/b:c.toml", "", "/", "GET", "http:", "3"] {
+            assert_eq!(Url::meant(text), None, "{text}");
         }
     }
 }

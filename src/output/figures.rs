@@ -172,6 +172,16 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     format!("{kept}…{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3])
 }
 
+/// Returns a sentence in one line and in at most `most` characters; a sentence that is longer ends with `…`.
+pub(crate) fn shorten(text: &str, most: usize) -> String {
+    let shown = plain(text);
+    if shown.chars().count() <= most {
+        return shown;
+    }
+    let kept: String = shown.chars().take(most.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
 /// Returns the same line by line, for tables with names from records.
 pub(crate) fn plain_lines(text: &str) -> String {
     text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
@@ -196,6 +206,14 @@ mod tests {
         assert_eq!(for_option(Duration::from_millis(248_500)), "4m9s");
         assert_eq!([0.0944, 0.348, 1.0].map(percent), ["9.4 %", "35 %", "100 %"]);
         assert_eq!([0.032, -0.2].map(signed), ["+3.2 %", "-20.0 %"]);
+    }
+
+    #[test]
+    fn a_long_name_keeps_what_tells_it_apart_and_a_long_sentence_only_ends() {
+        assert_eq!([shorten("a b\nc", 5), shorten("", 5)], ["a b c", ""]);
+        assert_eq!([shorten("abc defg", 6), shorten("abc defg", 5)], ["abc d…", "abc…"]);
+        assert!(cut("abcdefghijklm", 12).starts_with("abc…"), "{}", cut("abcdefghijklm", 12));
+        assert_ne!(cut("abcdefghijklm", 12), cut("abcdefghijkln", 12));
     }
 
     #[test]

@@ -53,7 +53,9 @@ impl Against {
         let closed = head.load.as_ref().is_some_and(|load| load.looped == Loop::Closed);
         let level = 1.0 - (1.0 - LEVEL) / if closed { 3.0 } else { 2.0 };
         let ratio = |base: &[f64], head: &[f64]| {
-            if base.len() != pairs || head.len() != pairs {
+            // A trial without a figure has no ratio, and no ratio has a logarithm if it is 0.
+            let is_whole = |of: &[f64]| of.len() == pairs && of.iter().all(|figure| *figure > 0.0);
+            if !is_whole(base) || !is_whole(head) {
                 return None;
             }
             let ratios: Vec<f64> = head.iter().zip(base).map(|(head, base)| head / base).collect();
@@ -185,6 +187,15 @@ mod tests {
         let none = "no difference found";
         let finer = Against::of(&of(3), &finer).unwrap();
         assert_eq!(words(&finer), [("req/s", none), ("p50", none)]);
+    }
+
+    #[test]
+    fn a_trial_without_an_answer_has_no_ratio() {
+        let of = |rates: [f64; 3]| cell(Loop::Closed, [rates.to_vec(), vec![7e8; 3], vec![]]);
+        for (base, head) in [([2.0, 3.0, 2.0], [0.0, 2.0, 0.0]), ([0.0; 3], [2.0; 3])] {
+            let against = Against::of(&of(base), &of(head)).unwrap();
+            assert_eq!(words(&against), [("p50", "no difference found")], "{base:?} {head:?}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(super) use words::{
 use std::fmt::Write;
 
 use crate::{
-    output::{cut, figures_table, list_table},
+    output::{cut, figures_table, list_table, shorten},
     record::{Gate, GateCell, Side},
 };
 
@@ -22,10 +22,10 @@ const NAME: usize = 60;
 /// `all` a table.
 pub fn gate_table(gate: &Gate, all: bool) -> String {
     let groups = Groups::of(gate);
-    let mut text = format!("{}: {}\n", overall(gate.verdict), cut(&gate.summary, 1000));
+    let mut text = format!("{}: {}\n", overall(gate.verdict), shorten(&gate.summary, 1000));
     let _ = writeln!(text, "base: {}\nhead: {}", side(&gate.base), side(&gate.head));
     for note in &gate.notes {
-        let _ = writeln!(text, "note: {}", cut(note, 600));
+        let _ = writeln!(text, "note: {}", shorten(note, 600));
     }
     if gate.interrupted {
         text.push_str("it was interrupted: cells have the trials until then\n");

@@ -3,6 +3,7 @@
 mod ranks;
 mod remarks;
 
+pub(super) use ranks::{legend as rank_legend, marks as rank_marks};
 pub(super) use remarks::late_remark;
 
 use std::fmt::Write;
@@ -14,11 +15,20 @@ use super::{
 use crate::{
     load::{METRICS, Metric, MetricUnit},
     output::{
-        columns, count, cut, figures_table, fine_percent, folded, long_ns, long_ns_f64,
-        plain_lines, rate,
+        columns, count, figures_table, fine_percent, folded, long_ns, long_ns_f64, plain_lines,
+        rate, shorten,
     },
     record::{Cell, Knee, LEAST, LoadFigures, Loop, MOSTLY_LATE, State, UrlFigures, late_mark},
 };
+
+/// The longest first error that a table shows whole, in characters: one of the generator's sentences and the beginning
+/// of an answer.
+const SENTENCE: usize = 800;
+
+/// The meaning of the columns.
+pub(super) const NOTE: &str = "latency counts from the intended start; p50 and p99 are means of the trials', the rest is of all latencies \
+     together; a percentile takes 10 beyond it; errors have no latency and are not in req/s; late p99: how late the \
+     generator came to a start; past 1 ms, or at 95 % of a CPU, a cell is invalid";
 
 /// Metrics that a short table omits.
 const DETAILS: [&str; 6] = ["of bound", "latencies", "p90", "service p99", "generator", "gens"];
@@ -64,8 +74,10 @@ pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent)
             Extent::All => text.push_str(&notes(&of)),
         }
         for cell in &of {
+            if let Some(line) = errors(cell) {
+                let _ = writeln!(text, "  {line}");
+            }
             if let Some(load) = cell.load.as_ref().filter(|_| cell.state == State::Ok) {
-                text.push_str(&errors(&cell.model, load));
                 text.push_str(&by_url(load));
             }
             if let Some(knee) = cell.load.as_ref().and_then(|load| load.knee.as_ref()) {
@@ -78,11 +90,7 @@ pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent)
         }
     }
     text.push_str(&footnotes(cells.iter().map(|cell| cell.model.as_str())));
-    text.push_str(
-        "\nlatency counts from the intended start; p50 and p99 are means of the trials', the rest is of all latencies \
-         together; a percentile takes 10 beyond it; errors have no latency and are not in req/s; late p99: how late the \
-         generator came to a start; past 1 ms, or at 95 % of a CPU, a cell is invalid\n",
-    );
+    let _ = writeln!(text, "\n{NOTE}");
     // Blocks of a table are never wider than the terminal.
     folded(&plain_lines(&text))
 }
@@ -136,23 +144,25 @@ pub(super) fn shown(metric: &Metric, cell: &Cell) -> String {
     })
 }
 
-/// Returns "  tokio: 31 of 1 000 requests were errors: 20 status 503, 11 timeout; …"; empty without errors.
-fn errors(model: &str, load: &LoadFigures) -> String {
-    let Some(times) = &load.error_latency else { return String::new() };
+/// Returns "tokio: 31 of 1 000 requests were errors: 20 status 503, 11 timeout; …"; `None` without errors.
+pub(super) fn errors(cell: &Cell) -> Option<String> {
+    let load = cell.load.as_ref().filter(|_| cell.state == State::Ok)?;
+    let times = load.error_latency.as_ref()?;
     let kinds =
         load.errors.iter().map(|(kind, number)| format!("{} {kind}", count(*number as usize)));
     let kinds = kinds.collect::<Vec<_>>().join(", ");
     let first = load
         .first_error
         .as_deref()
-        .map_or_else(String::new, |why| format!("; the first: {}", cut(why, 200)));
-    format!(
-        "  {model}: {} of {} requests were errors: {kinds}; they took {} in the median and {} at most{first}\n",
+        .map_or_else(String::new, |why| format!("; the first: {}", shorten(why, SENTENCE)));
+    Some(format!(
+        "{}: {} of {} requests were errors: {kinds}; they took {} in the median and {} at most{first}",
+        cell.server_name(),
         count(load.failed() as usize),
         count(load.offered as usize),
         long_ns(times.ns_p50),
         long_ns(times.ns_max)
-    )
+    ))
 }
 
 /// The columns of a table of URLs. Errors are a share, as in the table of servers. Percentiles are of all trials

@@ -272,6 +272,49 @@ fn a_rate_that_is_only_the_least_that_a_server_keeps_is_marked_wherever_it_is_sh
     assert!(texts.iter().all(|text| !text.contains('≥')), "{texts:?}");
 }
 
+#[test]
+fn the_first_error_is_a_whole_sentence_in_the_table_and_one_without_end_only_ends() {
+    let mut record = loaded();
+    let mut words = |error: &str| {
+        record.cells[0].load.as_mut().unwrap().first_error = Some(error.into());
+        let table = load_table(&record.cells, Extent::Short);
+        table.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let long = format!("request 7: {}(by sysctl -w)", "no local port is free; ".repeat(20));
+    assert!(words(&long).contains(&format!("the first: {long} ")), "{}", words(&long));
+    let endless = words(&"word ".repeat(1_000));
+    assert!(endless.contains("word word… ") || endless.contains("word wo… "), "{endless}");
+}
+
+#[test]
+fn markdown_of_a_load_is_called_one_and_has_its_ranks_its_errors_and_its_legend_alone() {
+    let mut record = loaded();
+    record.run.instrument = "load".into();
+    let text = Export::Markdown.render(&record);
+    assert!(text.starts_with("### paceline load: 1 cell"), "{text}");
+    let batches = ["fastest at its scale", "ranked apart"];
+    let errors = "requests were errors&#58; 17 status 503, 5 timeout;";
+    assert!(text.contains("22 of ") && text.contains(errors), "{text}");
+    assert!(text.contains("Latency counts from the intended start"), "{text}");
+    assert!(batches.iter().all(|part| !text.contains(part)), "{text}");
+    // Two servers are ranked as in the table, and a record of both instruments has both legends.
+    let mut fine = record.cells[0].clone();
+    let load = fine.load.as_mut().unwrap();
+    (load.errors, load.error_latency, load.first_error) = Default::default();
+    fine.per_trial.latency_ns_p50 = vec![5e6, 5.1e6, 5.2e6];
+    fine.per_trial.jobs_per_second = vec![1e3; 3];
+    let mut slow = fine.clone();
+    slow.model = "smol".into();
+    slow.per_trial.latency_ns_p50 = vec![9e6, 9.1e6, 9.2e6];
+    record.cells = vec![fine, slow];
+    let text = Export::Markdown.render(&record);
+    let table = load_table(&record.cells, Extent::All);
+    assert_eq!(text.matches("| &#42;").count(), table.matches(" *").count(), "{text}{table}");
+    assert!(text.contains("&#42; best of its column"), "{text}");
+    let both = Export::Markdown.render(&RUNS[0]);
+    assert!(both.contains("Latency counts from") && both.contains(batches[0]), "{both}");
+}
+
 /// The names in conditions, of columns and of exports are where users look for them.
 #[test]
 fn the_documentation_has_every_metric_with_its_column() {
@@ -281,4 +324,42 @@ fn the_documentation_has_every_metric_with_its_column() {
         let row = row.unwrap_or_else(|| panic!("{} has no row", metric.name));
         assert!(row.ends_with(&format!("| `{}` |", metric.column)), "{row}");
     }
+}
+
+#[test]
+fn the_documentation_has_the_names_of_the_exports_that_hold_figures_alone() {
+    let page = std::fs::read_to_string("docs/load.md").unwrap();
+    let record = loaded();
+    let rows: Vec<(Vec<&str>, Vec<&str>)> = page
+        .split("| export | names |\n|---|---|\n")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .map_while(|line| line.strip_prefix("| ")?.split_once(" | "))
+        .map(|(exports, names)| (quoted(exports), quoted(names)))
+        .collect();
+    let documented: Vec<&str> = rows.iter().flat_map(|(exports, _)| exports.clone()).collect();
+    let own = [Export::Markdown, Export::Csv, Export::Json, Export::HdrLog].map(Export::name);
+    let all = Export::all(false).filter(|export| !own.contains(&export.name()));
+    for export in all {
+        let name = export.name();
+        assert!(documented.contains(&name), "{name} is not documented");
+        let (_, names) = rows.iter().find(|(exports, _)| exports.contains(&name)).unwrap();
+        let text = export.render(&record);
+        for of in names {
+            // What a row says of another export, and the columns of the table.
+            let other = *of == "jobs_per_second" && export != Export::Junit;
+            if other || documented.contains(of) || METRICS.iter().any(|metric| metric.name == *of) {
+                continue;
+            }
+            assert!(text.contains(of), "{name} has no {of}: {text}");
+        }
+        let rate = text.contains("jobs_per_second");
+        assert_eq!(rate, [Export::Junit, Export::OpenMetrics].contains(&export), "{name}");
+    }
+}
+
+/// The words in backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
 }

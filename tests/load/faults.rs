@@ -94,6 +94,19 @@ fn a_server_of_one_connection_at_a_time_is_told_from_one_that_does_not_answer() 
 }
 
 #[test]
+fn requests_that_waited_for_a_connection_got_no_answer_either() {
+    let _alone = alone();
+    let said = |connections| {
+        let silent = server(|_, _| true);
+        fault(&Order { warm_up_ns: 0, ..order(silent, open(100.0), connections, 500) }).to_string()
+    };
+    let four = "50 requests got no answer within 300ms, of which 4 were sent and the others waited for a connection, this one first";
+    assert!(said(4).contains(four), "{}", said(4));
+    assert!(said(1).contains("50 requests got no answer within 300ms, of which 1 was sent and"));
+    assert!(said(50).contains(": 50 requests got no answer within 300ms, this one first"));
+}
+
+#[test]
 fn a_window_without_an_arrival_is_said_to_be_one() {
     let _alone = alone();
     let said = fault(&order(delayed(1), open(1.0), 1, 500)).to_string();
@@ -161,6 +174,14 @@ fn a_generator_that_ends_or_talks_nonsense_or_says_nothing_is_an_error() {
         (
             program("stuck", "echo '\"ready\"'; echo '\"agreed\"'; sleep 60"),
             "lost, with no word within 3s 400ms: the load is void",
+        ),
+        // It takes no line any more when it is told the start.
+        (
+            program(
+                "gone",
+                r#"read line; exec <&-; echo '"ready"'; echo '{"fault":{"invalid":"23 bytes"}}'"#,
+            ),
+            "23 bytes",
         ),
         (program("ahead", "echo '\"agreed\"'; sleep 60"), "said Agreed out of turn"),
     ] {

@@ -158,18 +158,6 @@ pub enum Drive {
     Closed,
 }
 
-impl Drive {
-    /// Returns the mean requests per second in the window; `None` in the closed loop.
-    #[must_use]
-    pub fn mean_rate(self) -> Option<f64> {
-        match self {
-            Drive::Open { rate, .. } => Some(rate),
-            Drive::Ramp { from, to, .. } => Some(f64::midpoint(from, to)),
-            Drive::Closed => None,
-        }
-    }
-}
-
 impl Order {
     /// Returns how long its result may take: its own times and `patience`.
     fn time_limit(&self, patience: Duration) -> Duration {

@@ -99,7 +99,11 @@ impl AdvancedOptions {
         match (target, Url::parse(against)) {
             (Target::Url(_), Some(url)) => Ok(Some(Target::Url(url.map_err(usage)?))),
             (Target::Url(_), None) => {
-                Err(usage(format!("a URL is compared with another URL: {against:?} is not one")))
+                let meant = Url::meant(against).map(|url| format!("; give {url}"));
+                let meant = meant.unwrap_or_default();
+                Err(usage(format!(
+                    "a URL is compared with another URL: {against:?} is not one{meant}"
+                )))
             }
             (Target::Workload(_), Some(_)) => Err(usage(
                 "a workload is served by models: compare --model tokio --against smol, or two URLs"

@@ -10,7 +10,7 @@ use super::{
     rows::{Family, Figure, OneOf, Row, Sample, Sheet, Test, TestResult, finite},
 };
 use crate::{
-    output::cut,
+    output::{cut, shorten},
     record::{
         Change, Gate, GateCell, Metric, Overall, Presence, Sameness, State, Verdict, inverse,
     },
@@ -215,7 +215,7 @@ const COLUMNS: [(&str, Text); 33] = [
     ("base_crashes", |c| c.crashes.base.to_string()),
     ("head_crashes", |c| c.crashes.head.to_string()),
     ("copy_crashes", |c| c.crashes.copy.to_string()),
-    ("reason", |c| c.reason.as_deref().map_or_else(String::new, |why| cut(why, usize::MAX))),
+    ("reason", |c| c.reason.as_deref().map_or_else(String::new, |why| shorten(why, usize::MAX))),
 ];
 
 /// Returns whether the figures are times, in nanoseconds.
@@ -240,7 +240,7 @@ fn null_arm(gate: &Gate) -> Test {
     }
     let end = match gate.verdict {
         Overall::EnvironmentInvalid => {
-            TestResult::NotPassed("error", "environment-invalid", cut(&gate.summary, NAME))
+            TestResult::NotPassed("error", "environment-invalid", shorten(&gate.summary, NAME))
         }
         _ if !body.is_empty() => {
             TestResult::NotPassed("error", "void", "cells in which it fired have no verdict".into())
@@ -248,7 +248,7 @@ fn null_arm(gate: &Gate) -> Test {
         _ => TestResult::Passed,
     };
     let verdict = overall(gate.verdict);
-    let body = format!("{verdict}: {}\n{body}", cut(&gate.summary, NAME));
+    let body = format!("{verdict}: {}\n{body}", shorten(&gate.summary, NAME));
     Test { name: "null arm: the base against its copy".into(), end, body }
 }
 
@@ -262,10 +262,14 @@ fn nothing_compared(gate: &Gate) -> Option<Test> {
             TestResult::Passed
         }
         Some(Sameness::Unreached) | None => {
-            TestResult::NotPassed("error", "nothing-compared", cut(&gate.summary, SUMMARY))
+            TestResult::NotPassed("error", "nothing-compared", shorten(&gate.summary, SUMMARY))
         }
     };
-    Some(Test { name: "base and head are compared".into(), end, body: cut(&gate.summary, SUMMARY) })
+    Some(Test {
+        name: "base and head are compared".into(),
+        end,
+        body: shorten(&gate.summary, SUMMARY),
+    })
 }
 
 fn end(gate: &Gate, cell: &GateCell) -> TestResult {

@@ -10,7 +10,7 @@ use super::{
     rows::{Row, Sheet},
 };
 use crate::{
-    output::cut,
+    output::{cut, shorten},
     record::{Cell, State},
 };
 use paceline_core::histogram::Distribution;
@@ -52,10 +52,10 @@ pub(super) fn log(sheet: &Sheet) -> String {
 fn latency<'a>(row: &Row<'a>) -> Result<(&'a Cell, &'a Distribution), String> {
     let cell = row.recorded.ok_or("no latencies are kept of it")?;
     if let Some(latency) = cell.latency.as_ref().filter(|_| cell.state == State::Ok) {
-        latency.histogram().map_err(|why| cut(&why, NAME))?;
+        latency.histogram().map_err(|why| shorten(&why, NAME))?;
         return Ok((cell, latency));
     }
-    let reason = cell.reason.as_deref().map(|reason| format!(": {}", cut(reason, NAME)));
+    let reason = cell.reason.as_deref().map(|reason| format!(": {}", shorten(reason, NAME)));
     let reason = reason.unwrap_or_else(|| ", without recorded latencies".into());
     Err(format!("{}{reason}", word(cell.state)))
 }

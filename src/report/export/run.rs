@@ -11,7 +11,7 @@ use super::{
 use crate::{
     history::cell_name,
     load::{METRICS, MetricUnit},
-    output::cut,
+    output::{cut, shorten},
     record::{Cell, Estimate, Metric, Record, Run, State},
 };
 use paceline_core::perform::Placement;
@@ -68,7 +68,7 @@ fn row((index, cell): (usize, &Cell)) -> Row<'_> {
 fn test(cell: &Cell, figures: &[Figure]) -> Test {
     let why = cell.reason.as_deref();
     let not = |kind| {
-        let why = why.map_or_else(|| word(cell.state).into(), |why| cut(why, REASON));
+        let why = why.map_or_else(|| word(cell.state).into(), |why| shorten(why, REASON));
         TestResult::NotPassed(kind, word(cell.state), why)
     };
     let end = match cell.state {
@@ -83,7 +83,7 @@ fn test(cell: &Cell, figures: &[Figure]) -> Test {
         format!("{name}: {value}{}", between.unwrap_or_default())
     }));
     lines.extend(late_remark(cell));
-    lines.extend(why.map(|why| format!("why: {}", cut(why, 10 * REASON))));
+    lines.extend(why.map(|why| format!("why: {}", shorten(why, 10 * REASON))));
     Test { name: String::new(), end, body: lines.join("\n") }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::table::word;
 use crate::{
-    output::{self, SIZES, TIMES, count, cut, in_unit, rate},
+    output::{self, SIZES, TIMES, count, in_unit, rate, shorten},
     record::{Change, Crashes, GateCell, Metric, Overall, State, Verdict},
 };
 
@@ -105,7 +105,7 @@ pub(in super::super) fn crashes(of: Crashes) -> String {
 
 /// Returns its state and the reason, in at most `most` characters; empty if it is `ok` without a reason.
 pub(in super::super) fn why(cell: &GateCell, most: usize) -> String {
-    let reason = cell.reason.as_deref().map(|reason| cut(reason, most));
+    let reason = cell.reason.as_deref().map(|reason| shorten(reason, most));
     match (cell.state, reason) {
         (State::Ok, reason) => reason.unwrap_or_default(),
         (state, None) => word(state).to_owned(),

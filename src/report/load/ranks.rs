@@ -8,7 +8,7 @@ use crate::{
 
 /// Returns the mark of each of `cells`, all of one workload, in the column of `metric`: `*` for the best and `=` for its
 /// ties. All are empty where the servers cannot be compared.
-pub(super) fn marks(cells: &[&Cell], metric: &Metric) -> Vec<&'static str> {
+pub(in crate::report) fn marks(cells: &[&Cell], metric: &Metric) -> Vec<&'static str> {
     let mut marks = vec![""; cells.len()];
     let by = match metric.name {
         "req/s" => RankedBy::Rate,
@@ -44,7 +44,7 @@ fn has_errors(cell: &Cell) -> bool {
 }
 
 /// Returns what the marks mean, or why there are none; `None` where there are not two servers to rank.
-pub(super) fn legend(cells: &[&Cell]) -> Option<String> {
+pub(in crate::report) fn legend(cells: &[&Cell]) -> Option<String> {
     if measured(cells).count() < 2 {
         return None;
     }

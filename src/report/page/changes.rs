@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     compare::{Refusal, compare_records},
-    output::{count, counted, cut, listed},
+    output::{count, counted, cut, listed, shorten},
     record::{Gate, GateCell, Record},
     report::{
         gate::{
@@ -28,14 +28,14 @@ pub(super) fn of_gate(gate: &Gate, index: usize, of: usize) -> Section {
     let verdict = overall(gate.verdict);
     let head = GateHead {
         verdict,
-        summary: cut(&gate.summary, 600),
+        summary: shorten(&gate.summary, 600),
         base: side(&gate.base),
         head: side(&gate.head),
         closing: Groups::of(gate)
             .closing(gate, true)
             .iter()
             .chain(&gate.notes)
-            .map(|line| cut(line, 600))
+            .map(|line| shorten(line, 600))
             .collect(),
         interrupted: gate.interrupted,
         figure: figure_of(gate, &format!("g{index}-changes")),
@@ -153,7 +153,7 @@ pub(super) fn of_comparison(base: &Record, head: &Record, index: usize) -> Secti
         }
         Err(compare_refusal) => {
             let (Refusal::Machine(why) | Refusal::Instrument(why)) = compare_refusal;
-            rendered(&Sentence { text: cut(&format!("Not compared: {why}."), 600) })
+            rendered(&Sentence { text: shorten(&format!("Not compared: {why}."), 600) })
         }
     };
     Section::new(&id, format!("Comparison {}", index + 1), title, body)

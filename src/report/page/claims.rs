@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::parts::{Data, Table, name, reason};
 use crate::{
-    output::cut,
+    output::shorten,
     record::{Claim, ClaimResult, ClaimVerdict, Claims},
     report::{
         claims::{self, ideal, shown},
@@ -39,14 +39,14 @@ impl Section {
         let one = |(index, claim): (usize, &Claim)| ClaimSection {
             id: format!("{id}-{index}"),
             name: name(&claim.name),
-            sentence: cut(&claim.sentence, 400),
-            method: cut(&claim.method, 600),
+            sentence: shorten(&claim.sentence, 400),
+            method: shorten(&claim.method, 600),
             verdicts: by_verdict(&claim.results),
             table: table(claim),
         };
         let results = claims.claims.iter().flat_map(|claim| &claim.results);
         Section {
-            interval: cut(&claims.interval, 200),
+            interval: shorten(&claims.interval, 200),
             remarks: remarks(results.map(|result| result.model.as_str())),
             overview: overview(&claims.claims),
             claims: claims.claims.iter().enumerate().map(one).collect(),

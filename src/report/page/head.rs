@@ -3,7 +3,7 @@
 use super::Sources;
 use crate::{
     machine::Fingerprint,
-    output::{counted, cut},
+    output::{counted, cut, shorten},
     record::{Cell, Claims, Nodes, Record, State},
     report::{gate::overall, summary, table::in_order},
 };
@@ -106,10 +106,10 @@ pub(super) fn facts(sources: &Sources<'_>) -> Vec<String> {
 /// Returns what must not be overlooked.
 pub(super) fn warnings(sources: &Sources<'_>) -> Vec<String> {
     let mut warnings: Vec<String> =
-        sources.left_out.iter().map(|why| format!("Left out: {}", cut(why, 400))).collect();
+        sources.left_out.iter().map(|why| format!("Left out: {}", shorten(why, 400))).collect();
     warnings.extend(sources.records.iter().filter_map(Record::missing));
     let nodes = sources.records.iter().filter_map(|record| record.nodes.as_ref());
-    warnings.extend(nodes.flat_map(Nodes::warnings).map(|warning| cut(&warning, 400)));
+    warnings.extend(nodes.flat_map(Nodes::warnings).map(|warning| shorten(&warning, 400)));
     if sources.records.iter().any(|record| record.run.build.debug)
         || sources.claims.iter().any(|claims| claims.build.debug)
     {

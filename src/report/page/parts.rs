@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::{
-    output::{columns, cut},
+    output::{columns, cut, shorten},
     report::chart::{self, Bars, Plot, Scale},
 };
 
@@ -164,5 +164,5 @@ pub(super) fn name(text: &str) -> String {
 
 /// Does the same for a reason; empty if there is none.
 pub(super) fn reason(text: Option<&str>) -> String {
-    text.filter(|text| !text.is_empty()).map_or_else(String::new, |text| cut(text, REASON))
+    text.filter(|text| !text.is_empty()).map_or_else(String::new, |text| shorten(text, REASON))
 }

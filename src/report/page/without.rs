@@ -7,7 +7,7 @@ use super::{
     parts::{Data, Table, name, reason},
 };
 use crate::{
-    output::{count, counted, cut},
+    output::{count, counted, shorten},
     record::{Cell, ModelRecord, Run, State},
     report::table::{by_reason, in_order, series, series_name, several_workers, was_cut_off, word},
 };
@@ -113,7 +113,7 @@ fn absent(models: &[ModelRecord]) -> Vec<String> {
         .map(|of| {
             let same = absent.iter().filter(|model| why(model) == of);
             let names: Vec<String> = same.map(|model| name(&model.name)).collect();
-            format!("cannot run here: {} ({})", names.join(", "), cut(&of, 400))
+            format!("cannot run here: {} ({})", names.join(", "), shorten(&of, 400))
         })
         .collect()
 }

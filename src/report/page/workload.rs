@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     advice::{Advice, MARGIN, Measure, Series as Leaders},
-    output::{capital, count, cut, listed, rate},
+    output::{capital, count, listed, rate, shorten},
     record::{Cell, Estimate, State, bytes_per_job, leaders},
     report::{
         chart::Series,
@@ -77,7 +77,7 @@ impl<'s> Section<'s> {
         let load = [load::nodes(cells), load::against(cells), load::by_url(cells)];
         Section {
             remarks: remarks(cells.iter().map(|cell| cell.model.as_str())),
-            about: about.map_or_else(String::new, |about| cut(&about, 400)),
+            about: about.map_or_else(String::new, |about| shorten(&about, 400)),
             definition: source.map(super::definition).unwrap_or_default(),
             legend: widest.iter().map(key).collect(),
             figures,

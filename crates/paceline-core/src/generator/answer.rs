@@ -224,7 +224,7 @@ impl Rendered {
     }
 
     /// Returns the failure for bytes that are not an answer, or not the expected checksum.
-    fn malformed(&self, why: impl Into<String>) -> Failure {
+    pub(super) fn malformed(&self, why: impl Into<String>) -> Failure {
         malformed(self.expect.is_some(), why)
     }
 

@@ -8,19 +8,19 @@ use std::{
 
 use mio::{Interest, Registry, Token, net::TcpStream};
 
-use super::answer::Progress;
+use super::{answer::Progress, failure::Failure};
 use crate::prepared::Fault;
 
 /// The fault if no server listens.
 pub const REFUSED: &str = "the connection was refused";
 /// The fault if all local ports are in use.
 #[cfg(target_os = "linux")]
-const NO_PORT: &str = "no local port is free: each connection that was closed keeps its port for 60 s (TIME_WAIT); have \
-                       the server keep connections open, lower the rate, widen `net.ipv4.ip_local_port_range` or set \
-                       `net.ipv4.tcp_tw_reuse` to 1 (both by sysctl -w)";
+const NO_PORT: &str = "no local port is free: each open connection has one, and one that was closed keeps it for 60 s \
+                       (TIME_WAIT); have the server keep connections open, lower the rate or --connections, widen \
+                       `net.ipv4.ip_local_port_range` or set `net.ipv4.tcp_tw_reuse` to 1 (both by sysctl -w)";
 #[cfg(not(target_os = "linux"))]
-const NO_PORT: &str = "no local port is free: each connection that was closed keeps its port for a while (TIME_WAIT); \
-                       have the server keep connections open, or lower the rate";
+const NO_PORT: &str = "no local port is free: each open connection has one, and one that was closed keeps it for a while \
+                       (TIME_WAIT); have the server keep connections open, or lower the rate or --connections";
 
 /// A connection.
 #[expect(clippy::struct_excessive_bools, reason = "they are independent facts, not one state")]
@@ -37,8 +37,8 @@ pub(super) struct Connection {
     /// Whether a request was answered on it since it was opened. Only then may the server have closed it between two
     /// requests, which loses a request through no fault of either side (RFC 9112, section 9.3.1).
     pub(super) used: bool,
-    /// Whether any request was ever answered on it.
-    pub(super) served: bool,
+    /// When the last request was sent that was answered on it, if one was.
+    pub(super) served_ns: Option<u64>,
     /// Whether the request was repeated because a 408 arrived instead of an answer. A second 408 counts as its answer.
     pub(super) repeated: bool,
     /// The request's number, from 0, and its index in the order's requests.
@@ -50,6 +50,8 @@ pub(super) struct Connection {
     /// When its last request was sent, or when it was opened if it had none since.
     pub(super) sent_ns: u64,
     pub(super) progress: Progress,
+    /// What came while it had no request, where errors are counted: its next request fails with that.
+    pub(super) stray: Option<Box<Failure>>,
 }
 
 /// Connects to the first of the addresses of `name` that accepts, with a time limit of `patience` for each.
@@ -98,7 +100,7 @@ impl Connection {
             down: false,
             busy: false,
             used: false,
-            served: false,
+            served_ns: None,
             repeated: false,
             number: 0,
             request: 0,
@@ -106,6 +108,7 @@ impl Connection {
             intended_ns: 0,
             sent_ns: 0,
             progress: Progress::new(),
+            stray: None,
         }
     }
 

@@ -34,6 +34,9 @@ impl Driver<'_> {
         connection.written = 0;
         self.count = self.split.from(self.count + 1);
         let (open, down) = (connection.open, connection.down);
+        if let Some(failure) = connection.stray.take() {
+            return self.fail(index, &failure);
+        }
         self.watch(intended_ns);
         match (open, down) {
             (true, _) => self.write(index),
@@ -107,12 +110,7 @@ impl Driver<'_> {
                 match connection.progress.unasked(&self.buffer[..read]) {
                     // The connection was idle for longer than the server allows, so the server closes it.
                     Some(true) => return self.lost(index, None),
-                    Some(false) => {
-                        let shown = String::from_utf8_lossy(&self.buffer[..read.min(100)]);
-                        let came = counted(read, "byte");
-                        let why = format!("{came} came that no request asked for: {shown:?}");
-                        return Err(self.placed(index, &Failure::new(Kind::Malformed, why)));
-                    }
+                    Some(false) => return self.stray(index, read),
                     None => continue,
                 }
             }
@@ -130,6 +128,24 @@ impl Driver<'_> {
         }
     }
 
+    /// Handles the first `read` bytes of the buffer, which came on a connection without a request. Where errors are
+    /// counted, its next request fails with them, on which it is replaced: no request is without an end.
+    fn stray(&mut self, index: usize, read: usize) -> Result<(), Fault> {
+        let shown = String::from_utf8_lossy(&self.buffer[..read.min(100)]);
+        let came = counted(read, "byte");
+        let why = format!("{came} came that no request asked for: {shown:?}");
+        let failure = self.requests[self.connections[index].request].malformed(why);
+        if !self.order.options.counts_errors || failure.kind == Kind::Receipt {
+            return Err(self.placed(index, &failure));
+        }
+        let connection = &mut self.connections[index];
+        connection.stray = Some(Box::new(failure));
+        // What else comes is not read.
+        (connection.open, connection.down) = (false, true);
+        let _ = connection.stream.shutdown(Shutdown::Both);
+        Ok(())
+    }
+
     /// Handles a wrong answer. A 408 may have crossed with the request, which is then repeated once.
     fn wrong(&mut self, index: usize, failure: &Failure) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
@@ -143,7 +159,7 @@ impl Driver<'_> {
     /// Handles a complete answer. `gone` says that the connection cannot be reused.
     fn complete(&mut self, index: usize, gone: bool) -> Result<(), Fault> {
         let connection = &mut self.connections[index];
-        connection.served = true;
+        connection.served_ns = Some(connection.sent_ns);
         // A server may answer before it has taken the whole body: the connection then cannot be reused.
         let request = &self.requests[connection.request].bytes[connection.address];
         let gone = gone || connection.written < request.len();
@@ -187,9 +203,8 @@ impl Driver<'_> {
     /// Handles the end of a connection, with or without an error.
     fn lost(&mut self, index: usize, error: Option<&io::Error>) -> Result<(), Fault> {
         let waits = self.phase == Phase::Waiting;
-        if waits {
-            self.read_clock();
-        }
+        // The clock was last read when the last bytes came, which may be long ago.
+        self.read_clock();
         let connection = &mut self.connections[index];
         if !connection.busy {
             // While all wait for the start, one that was idle for too long is replaced: it must be there at the start.
@@ -246,11 +261,19 @@ impl Driver<'_> {
     pub(super) fn check_answered(&mut self) -> Result<(), Fault> {
         let (now, patience) = (self.now_ns, self.order.patience_ns);
         let silent = |one: &Connection| one.busy && now - one.sent_ns >= patience;
-        let number = self.connections.iter().filter(|one| silent(one)).count();
+        let sent = self.connections.iter().filter(|one| silent(one)).count();
+        // All of the window have waited that long: it ended so long ago.
+        let all = sent + self.queue.len();
         let within = humantime::format_duration(Duration::from_nanos(patience));
-        let which = if number == 1 { "this one" } else { "this one first" };
-        let requests = counted(number, "request");
-        let why = format!("{requests} got no answer within {within}, {which}");
+        let which = if sent == 1 { "this one" } else { "this one first" };
+        let requests = counted(all, "request");
+        let was = if sent == 1 { "was" } else { "were" };
+        let of = if sent == all {
+            String::new()
+        } else {
+            format!(", of which {} {was} sent and the others waited for a connection", count(sent))
+        };
+        let why = format!("{requests} got no answer within {within}{of}, {which}");
         for index in 0..self.connections.len() {
             if silent(&self.connections[index]) {
                 let hint = if self.connections[index].progress.is_endless() {
@@ -265,23 +288,25 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Returns a hint if some connections were served and others never.
+    /// Returns a hint if some connections were served while requests on others waited, and these were never served. A
+    /// server that stopped answering at some moment leaves requests on others too, but answers none that is younger.
     fn unserved(&self) -> String {
-        let (mut served, all) = (
-            self.connections.iter().enumerate().filter(|(_, one)| one.served),
-            self.connections.len(),
-        );
-        let (first, number) = (served.next(), served.count() + 1);
-        let shown = count(all);
-        match (first, number) {
-            (None, _) => String::new(),
-            (Some(_), number) if number == all => String::new(),
-            (Some((index, _)), 1) => format!(
-                "; of {shown} connections only connection {index} was served: the server may serve one at a time, try \
+        let served =
+            || self.connections.iter().enumerate().filter(|(_, one)| one.served_ns.is_some());
+        let last = served().map(|(_, one)| one.served_ns).max().flatten();
+        let passed_over =
+            |one: &&Connection| one.busy && one.served_ns.is_none() && Some(one.sent_ns) < last;
+        let number = served().count();
+        let passed_over = self.connections.iter().filter(passed_over).count();
+        let all = count(number + passed_over);
+        match served().next() {
+            _ if passed_over == 0 => String::new(),
+            Some((index, _)) if number == 1 => format!(
+                "; of {all} connections only connection {index} was served: the server may serve one at a time, try \
                  --connections 1"
             ),
-            (Some(_), number) => format!(
-                "; of {shown} connections only {} were served: the server may serve no more at a time, try \
+            _ => format!(
+                "; of {all} connections only {} were served: the server may serve no more at a time, try \
                  --connections {number}",
                 count(number)
             ),

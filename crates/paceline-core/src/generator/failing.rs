@@ -26,7 +26,9 @@ impl Driver<'_> {
         let reusable = failure.reusable && connection.written == rest;
         connection.busy = false;
         connection.repeated = false;
-        connection.served |= failure.reusable;
+        if failure.reusable {
+            connection.served_ns = Some(connection.sent_ns);
+        }
         connection.progress.clear();
         let (request, intended) = (connection.request, connection.intended_ns);
         self.tally.fail(request, intended, self.now_ns, failure.kind, why);
@@ -43,6 +45,7 @@ impl Driver<'_> {
 
     /// Handles a connection that cannot be opened. The request that waits for it fails.
     pub(super) fn unconnected(&mut self, index: usize, error: &io::Error) -> Result<(), Fault> {
+        self.read_clock();
         let connection = &mut self.connections[index];
         (connection.open, connection.down) = (false, true);
         let failure = Failure::connect(error, self.order.addresses[connection.address]);

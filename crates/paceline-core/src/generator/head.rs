@@ -5,6 +5,8 @@ use crate::perform::{lists, number};
 
 /// The most fields in a head.
 const MOST_FIELDS: usize = 100;
+/// How much a fault shows of what is no head.
+const SHOWN: usize = 60;
 
 /// A parsed head.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +40,10 @@ impl Head {
             }
             // An alert.
             _ if bytes.starts_with(&[21, 3]) => "the server speaks TLS, which load does not".into(),
-            error => format!("the answer cannot be understood: {error}"),
+            error => {
+                let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]);
+                format!("the answer cannot be understood ({error}): {shown:?}")
+            }
         };
         let httparse::Status::Complete(length) = answer.parse(bytes).map_err(fault)? else {
             return Ok(None);

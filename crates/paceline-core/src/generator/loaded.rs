@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Interval;
+use super::{Drive, Interval};
 use crate::{histogram::Distribution, prepared::Fault, quantity::count};
 
 /// The greatest 99th percentile of the schedule error: above it the generator was measured, not the server.
@@ -161,22 +161,44 @@ impl Loaded {
         })
     }
 
-    /// Returns why there is nothing to tell of the window, if no request of it was answered. `rate` is that of the open
-    /// loop.
-    pub(super) fn without_answers(&self, rate: Option<f64>) -> Option<String> {
-        let window = humantime::format_duration(Duration::from_nanos(self.elapsed_ns));
-        (self.latency.count == 0).then(|| match rate {
+    /// Returns why there is nothing to tell of the window, if no request of it was answered.
+    pub(super) fn without_answers(&self, drive: Drive) -> Option<String> {
+        let window = self.window();
+        (self.latency.count == 0).then(|| match drive {
             _ if let Some(first) = &self.first_error => {
                 format!("no request of the window had a right answer; the first: {first}")
             }
             _ if self.offered > 0 => "no request of the window was answered".into(),
-            Some(rate) => format!(
+            Drive::Open { rate, .. } => format!(
                 "no arrival fell into the window: {rate} per second in {window} are too few; raise --rate or --duration"
             ),
-            None => format!(
+            Drive::Ramp { from, to, .. } => format!(
+                "no arrival fell into the window: {from} to {to} per second in {window} are too few; raise the rates of \
+                 --ramp or its time"
+            ),
+            Drive::Closed => format!(
                 "no request began in the window of {window}: answers take longer than that; raise --duration"
             ),
         })
+    }
+
+    /// Returns why there is no rate, if no answer came within the window: those to its requests came after it.
+    #[must_use]
+    pub fn without_rate(&self, drive: Drive) -> Option<String> {
+        let raise = match drive {
+            Drive::Ramp { .. } => "raise the time of --ramp",
+            Drive::Open { .. } | Drive::Closed => "raise --duration",
+        };
+        (self.requests_per_second <= 0.0).then(|| {
+            format!(
+                "no answer came within the window of {}, so there is no rate: answers take longer than that; {raise}",
+                self.window()
+            )
+        })
+    }
+
+    fn window(&self) -> humantime::FormattedDuration {
+        humantime::format_duration(Duration::from_nanos(self.elapsed_ns))
     }
 
     /// Returns why the latencies are not those of all requests, if some were neither answered nor an error: the longest

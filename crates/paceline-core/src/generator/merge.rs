@@ -20,7 +20,7 @@ impl MergedLoad {
     /// Returns a fault if a histogram cannot be read, or if no request of the window was answered.
     pub(super) fn of(each: Vec<Loaded>, drive: Drive) -> Result<Self, Fault> {
         let whole = whole(&each).map_err(Fault::Failed)?;
-        match whole.without_answers(drive.mean_rate()) {
+        match whole.without_answers(drive) {
             Some(why) => Err(Fault::Failed(why)),
             None => Ok(MergedLoad { whole, each }),
         }

@@ -105,6 +105,8 @@ pub struct Host {
     leash: Option<Leash>,
     requests: ChildStdin,
     replies: mpsc::Receiver<String>,
+    /// What the process had said before it ended, found when a line could not be sent: the next line.
+    last_words: Option<String>,
     errors: Arc<Mutex<VecDeque<String>>>,
     /// The thread that collects standard error until the process ends.
     keeper: Option<JoinHandle<()>>,
@@ -136,7 +138,7 @@ impl Host {
             });
         })?;
         let keeper = Some(keeper);
-        Ok(Host { child, leash, requests, replies, errors, keeper })
+        Ok(Host { child, leash, requests, replies, last_words: None, errors, keeper })
     }
 
     /// Returns the process id.
@@ -263,10 +265,16 @@ impl Host {
         self.line_unless(patience, &interrupted)
     }
 
-    /// Sends a line.
+    /// Sends a line. A process that has ended may have said why before: it counts as sent then, and that is the next
+    /// line.
     pub(crate) fn send(&mut self, mut line: String) -> Result<(), HostError> {
         line.push('\n');
-        self.requests.write_all(line.as_bytes()).map_err(|_| self.died())
+        if self.requests.write_all(line.as_bytes()).is_ok() {
+            return Ok(());
+        }
+        let died = self.died();
+        self.last_words = receive(&self.replies, LAST_WORDS, &|| false).ok().flatten();
+        if self.last_words.is_some() { Ok(()) } else { Err(died) }
     }
 
     /// Waits for the next line, unless nobody waits for it any more: the process is then killed.
@@ -275,6 +283,9 @@ impl Host {
         patience: Duration,
         is_over: &dyn Fn() -> bool,
     ) -> Result<String, HostError> {
+        if let Some(line) = self.last_words.take() {
+            return Ok(line);
+        }
         match receive(&self.replies, patience, is_over) {
             Ok(Some(line)) => Ok(line),
             Ok(None) => Err(self.died()),
@@ -352,6 +363,18 @@ mod tests {
         let died = host.exchange("request".into(), Duration::from_secs(50)).unwrap_err();
         assert!(died.to_string().contains("last words"), "{died}");
         assert!(now() - start < LAST_WORDS * 4);
+    }
+
+    #[test]
+    fn what_a_process_said_before_it_ended_is_its_answer_to_a_line_that_it_did_not_take() {
+        let mut ended = host("exec <&-; echo up; echo why; echo more; exit 7");
+        let next = |of: &mut Host| of.line_unless(Duration::from_secs(50), &|| false).unwrap();
+        // It takes nothing any more.
+        assert_eq!(next(&mut ended), "up");
+        let first = ended.exchange("request".into(), Duration::from_secs(50)).unwrap();
+        assert_eq!((&*first, &*next(&mut ended)), ("why", "more"));
+        let died = ended.exchange("request".into(), Duration::from_secs(50)).unwrap_err();
+        assert!(matches!(&died, HostError::Died(how) if how.contains('7')), "{died}");
     }
 
     #[test]

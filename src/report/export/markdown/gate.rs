@@ -7,7 +7,7 @@ use super::{
     Page, code, escaped,
 };
 use crate::{
-    output::{self, cut},
+    output::{self, cut, shorten},
     record::{Gate, GateCell, Side},
 };
 
@@ -18,11 +18,11 @@ const NAME: usize = 100;
 pub(super) fn markdown(gate: &Gate) -> String {
     let groups = Groups::of(gate);
     let mut page = Page::new(RESERVED);
-    let summary = escaped(&cut(&gate.summary, 1000));
+    let summary = escaped(&shorten(&gate.summary, 1000));
     page.always(&format!("### paceline gate: {}\n\n{summary}\n", overall(gate.verdict)));
     page.always(&format!("Base {}, head {}.", side(&gate.base), side(&gate.head)));
     for note in &gate.notes {
-        page.line(&format!("\nNote: {}", escaped(&cut(note, 600))));
+        page.line(&format!("\nNote: {}", escaped(&shorten(note, 600))));
     }
     if gate.interrupted {
         page.always("\nIt was interrupted: cells have the trials until then.");

@@ -2,7 +2,10 @@
 
 use super::{
     super::super::{
-        load::{BY_URL, has_late_url, late_remark, least_legend, of_url, shown as shown_metric},
+        load::{
+            BY_URL, NOTE, errors, has_late_url, late_remark, least_legend, of_url, rank_legend,
+            rank_marks, shown as shown_metric,
+        },
         table::{
             by_state, figure, figure_remarks, in_order, marks, ranked, series, several_workers,
             summary, word,
@@ -12,13 +15,13 @@ use super::{
     Page, code, escaped,
 };
 use crate::{
-    load::{METRICS, MetricUnit},
-    output::{capital, columns, count, counted, cut, noun, rate},
+    load::{METRICS, Metric, MetricUnit},
+    output::{capital, columns, count, counted, cut, noun, rate, shorten},
     record::{Cell, Estimate, LoadFigures, MOSTLY_LATE, Record, State, UrlFigures},
 };
 
 /// The bytes reserved for the closing lines.
-const RESERVED: usize = 1_000;
+const RESERVED: usize = 1_500;
 /// The longest name in a table, in characters. Escaped, each may take 6 bytes.
 const NAME: usize = 60;
 /// The longest reason.
@@ -30,7 +33,8 @@ pub(super) fn markdown(record: &Record) -> String {
     let run = &record.run;
     let cells = record.planned();
     let mut page = Page::new(RESERVED);
-    page.line(&format!("### paceline run: {}\n", summary(&record.cells)));
+    let instrument = if run.instrument == "load" { "load" } else { "run" };
+    page.line(&format!("### paceline {instrument}: {}\n", summary(&record.cells)));
     let code = |text: &str| code(&cut(text, NAME));
     let commit = run.commit.as_deref().map_or_else(String::new, |commit| {
         let dirty =
@@ -59,7 +63,12 @@ pub(super) fn markdown(record: &Record) -> String {
             counted(record.cells.len(), "cell")
         ));
     }
-    page.always(&format!("\n<sub>{}</sub>", escaped(&marks())));
+    // What batches and servers under load have is told where there are some.
+    let has = |loads: bool| cells.iter().any(|cell| cell.load.is_some() == loads);
+    let batches = has(false) || cells.is_empty();
+    for note in batches.then(marks).into_iter().chain(has(true).then(|| capital(NOTE))) {
+        page.always(&format!("\n<sub>{}</sub>", escaped(&note)));
+    }
     page.text
 }
 
@@ -77,9 +86,10 @@ fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
     }
     let left = by_scale(page, &batches) + by_load(page, &loads);
     for remark in figure_remarks(&batches) {
-        page.line(&format!("\n{}.", escaped(&cut(&capital(&remark), REMARK))));
+        page.line(&format!("\n{}.", escaped(&shorten(&capital(&remark), REMARK))));
     }
     nodes(page, &loads);
+    failures(page, &loads);
     late(page, &loads);
     by_url(page, &loads);
     reasons(page, cells);
@@ -147,16 +157,28 @@ fn by_load(page: &mut Page, cells: &[&Cell]) -> usize {
         return cells.len();
     }
     let several = several_workers(cells);
+    let marks: Vec<Vec<&str>> = METRICS.iter().map(|metric| rank_marks(cells, metric)).collect();
     let mut left = 0;
-    for cell in cells {
+    for (place, cell) in cells.iter().enumerate() {
         let name = escaped(&cut(&series(cell, several), NAME));
-        let served = served(cell).into_iter().map(|field| escaped(&field));
+        let marks: Vec<&str> = marks.iter().map(|column| column[place]).collect();
+        let served = served(cell, &marks).into_iter().map(|field| escaped(&field));
         let fields: Vec<String> = std::iter::once(name).chain(served).collect();
         if !page.row(&fields) {
             left += 1;
         }
     }
+    if let Some(legend) = rank_legend(cells) {
+        page.line(&format!("\n{}.", escaped(&capital(&legend))));
+    }
     left
+}
+
+/// Adds a line for each server with errors, by kind.
+fn failures(page: &mut Page, cells: &[&Cell]) {
+    for line in cells.iter().filter_map(|cell| errors(cell)) {
+        page.line(&format!("\n{}.", escaped(&shorten(&line, REMARK))));
+    }
 }
 
 /// Adds a line for each choice of nodes that a load was on.
@@ -209,8 +231,8 @@ fn by_url(page: &mut Page, cells: &[&Cell]) {
     }
 }
 
-/// Returns its load, and every figure that the terminal shows; its state if it has none.
-fn served(cell: &Cell) -> Vec<String> {
+/// Returns its load, and every figure that the terminal shows, with its mark; its state if it has none.
+fn served(cell: &Cell, marks: &[&str]) -> Vec<String> {
     let offered = cell.load.as_ref().and_then(|load| load.rate).filter(|rate| rate.is_finite());
     let kind = match &cell.load {
         Some(load) if load.knee.is_some() => "up to its knee".into(),
@@ -220,11 +242,13 @@ fn served(cell: &Cell) -> Vec<String> {
         _ => offered
             .map_or_else(|| "closed".into(), |per_second| format!("open, {}/s", rate(per_second))),
     };
-    let figures = METRICS.iter().map(|metric| match (metric.unit, metric.of(cell), cell.state) {
+    let figure = |(metric, mark): (&Metric, &&str)| match (metric.unit, metric.of(cell), cell.state)
+    {
         (MetricUnit::Rate, None, State::Ok) => "no figure".into(),
         (MetricUnit::Rate, None, state) => word(state).into(),
-        _ => shown_metric(metric, cell),
-    });
+        _ => format!("{mark}{}", shown_metric(metric, cell)),
+    };
+    let figures = METRICS.iter().zip(marks).map(figure);
     std::iter::once(kind).chain(figures).collect()
 }
 
@@ -234,7 +258,7 @@ fn reasons(page: &mut Page, cells: &[&Cell]) {
     let mut lines: Vec<(State, String, String, Vec<String>)> = Vec::new();
     for cell in cells.iter().filter(|cell| cell.state != State::Ok) {
         let name = cut(&series(cell, several), NAME);
-        let why = cell.reason.as_deref().map_or_else(String::new, |why| cut(why, REASON));
+        let why = cell.reason.as_deref().map_or_else(String::new, str::to_owned);
         // For a series that exceeded its budget, the first prediction is enough; the record has the others.
         let same = |reason: &String| *reason == why || cell.state == State::Skipped;
         let known = lines
@@ -258,7 +282,7 @@ fn reasons(page: &mut Page, cells: &[&Cell]) {
             word(*state),
             escaped(name),
             scales.join(", "),
-            escaped(why)
+            escaped(&shorten(why, REASON))
         );
         if !page.line(&line) {
             let left = total - at;

@@ -1,4 +1,4 @@
-//! Tests timeouts at chosen moments: the driver is stepped by hand, and its clock is set.
+//! Tests failures at chosen moments: the driver is stepped by hand, and its clock is set.
 
 use std::{
     io::{Read, Write},
@@ -201,4 +201,102 @@ fn a_start_that_is_due_does_not_wait_until_all_events_are_handled() {
     }
     let next = &driver.connections[0];
     assert_eq!((next.busy, next.number, next.intended_ns), (true, 1, 100 * MS));
+}
+
+/// Handles events until the request of the only connection has ended.
+fn end_of(driver: &mut Driver) {
+    let mut events = Events::with_capacity(8);
+    while driver.connections[0].busy {
+        driver.wait(&mut events, u64::MAX / 2).unwrap();
+    }
+}
+
+/// The loop sleeps between the last look at the clock and the end of the request.
+const SLEPT: Duration = Duration::from_millis(30);
+
+#[test]
+fn a_failure_took_until_the_end_that_made_it_one() {
+    for begun in [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"] {
+        let (listener, address) = listen();
+        let order = order(address, OPEN, 60_000 * MS);
+        let (mut driver, mut server) = connected(&order, &listener);
+        send(&mut driver, 0);
+        server.write_all(begun).unwrap();
+        let mut events = Events::with_capacity(8);
+        driver.wait(&mut events, MS).unwrap();
+        std::thread::sleep(SLEPT);
+        server.shutdown(Shutdown::Write).unwrap();
+        end_of(&mut driver);
+        assert_eq!(ended_after(driver), ("closed early".into(), true), "{begun:?}");
+    }
+    // A connection that is refused, as late.
+    let (_, address) = listen();
+    let order = order(address, OPEN, 60_000 * MS);
+    let mut driver = driver(&order);
+    let stream = connect(address, driver.poll.registry(), Token(FIRST)).unwrap();
+    driver.connections.push(Connection::new(stream, 0));
+    send(&mut driver, 0);
+    std::thread::sleep(SLEPT);
+    end_of(&mut driver);
+    assert_eq!(ended_after(driver), ("connect".into(), true));
+}
+
+/// The kind of the only error, and whether it took as long as the loop slept.
+fn ended_after(driver: Driver) -> (String, bool) {
+    let Driver { mut tally, end_ns, .. } = driver;
+    tally.look(0);
+    tally.look(end_ns);
+    let loaded = tally.loaded(1);
+    let kinds: Vec<&String> = loaded.errors.keys().collect();
+    let took = loaded.error_latency.unwrap().ns_max;
+    (kinds[0].clone(), took >= SLEPT.as_nanos() as u64)
+}
+
+#[test]
+fn an_answer_that_the_end_of_its_connection_ends_took_until_then() {
+    let (listener, address) = listen();
+    let order = order(address, OPEN, 60_000 * MS);
+    let (mut driver, mut server) = connected(&order, &listener);
+    send(&mut driver, 0);
+    server.write_all(b"HTTP/1.0 200 OK\r\n\r\nok").unwrap();
+    let mut events = Events::with_capacity(8);
+    driver.wait(&mut events, MS * 1_000).unwrap();
+    std::thread::sleep(SLEPT);
+    server.shutdown(Shutdown::Write).unwrap();
+    end_of(&mut driver);
+    let Driver { mut tally, end_ns, .. } = driver;
+    tally.look(0);
+    tally.look(end_ns);
+    let latency = tally.loaded(1).latency;
+    assert!(latency.count == 1 && latency.ns_max >= SLEPT.as_nanos() as u64, "{latency:?}");
+}
+
+#[test]
+fn a_server_is_taken_for_one_of_few_connections_only_if_it_passed_over_a_request() {
+    let (_listener, address) = listen();
+    let mut order = order(address, OPEN, 60_000 * MS);
+    order.options.counts_errors = false;
+    // The last answered request and the unanswered one of each connection, in milliseconds.
+    let said = |connections: &[(Option<u64>, Option<u64>)]| {
+        let mut driver = driver(&order);
+        driver.now_ns = 9_000 * MS;
+        for (index, (served, sent)) in connections.iter().enumerate() {
+            let stream = connect(address, driver.poll.registry(), Token(FIRST + index)).unwrap();
+            let mut one = Connection::new(stream, 0);
+            (one.busy, one.served_ns) = (sent.is_some(), served.map(|ms| ms * MS));
+            one.sent_ns = sent.or(*served).unwrap_or(0) * MS;
+            driver.connections.push(one);
+        }
+        driver.check_answered().unwrap_err().to_string()
+    };
+    // It stopped after a second: what came then waits, on new connections and on others.
+    let stopped = [(Some(800), None), (Some(900), Some(1_000)), (None, Some(1_100)), (None, None)];
+    let why = said(&stopped);
+    assert!(why.contains("2 requests got no answer") && !why.contains("served"), "{why}");
+    // It answers two connections, and no other.
+    let why = said(&[(Some(800), Some(900)), (Some(900), None), (None, Some(100)), (None, None)]);
+    assert!(why.contains("of 3 connections only 2 were served"), "{why}");
+    assert!(why.ends_with("try --connections 2"), "{why}");
+    let why = said(&[(None, Some(100)), (Some(800), Some(900)), (None, Some(100))]);
+    assert!(why.contains("of 3 connections only connection 1 was served"), "{why}");
 }

@@ -1,6 +1,9 @@
 //! Tests the counters on loads whose figures are known.
 
-use super::{super::loaded::SATURATED, *};
+use super::{
+    super::{Drive, loaded::SATURATED, schedule::Arrivals},
+    *,
+};
 
 const MS: u64 = 1_000_000;
 
@@ -107,18 +110,49 @@ fn each_limit_is_named_when_it_is_passed() {
 
 #[test]
 fn a_window_into_which_nothing_fell_is_told_from_one_without_answers() {
-    let said = |rate: Option<f64>, arrival: u64| {
+    let said = |drive: Drive, arrival: u64| {
         let mut tally = Tally::new((200 * MS, 700 * MS), true, 0, None);
         tally.arrive(arrival, arrival);
         tally.look(200 * MS);
         tally.look(700 * MS);
-        tally.loaded(1).without_answers(rate).unwrap()
+        tally.loaded(1).without_answers(drive).unwrap()
     };
-    let none = said(Some(1.0), 0);
+    let none = said(OPEN, 0);
     assert!(none.contains("no arrival fell into the window: 1 per second in 500ms"), "{none}");
-    assert!(said(None, 0).contains("no request began in the window of 500ms"));
-    for rate in [Some(1.0), None] {
-        assert_eq!(said(rate, 300 * MS), "no request of the window was answered");
+    assert!(none.ends_with("raise --rate or --duration"), "{none}");
+    let none = said(RAMP, 0);
+    assert!(none.contains("the window: 0.5 to 1 per second in 500ms are too few"), "{none}");
+    assert!(none.ends_with("raise the rates of --ramp or its time"), "{none}");
+    assert!(said(Drive::Closed, 0).contains("no request began in the window of 500ms"));
+    for drive in [OPEN, RAMP, Drive::Closed] {
+        assert_eq!(said(drive, 300 * MS), "no request of the window was answered");
+    }
+}
+
+const OPEN: Drive = Drive::Open { rate: 1.0, arrivals: Arrivals::Uniform };
+const RAMP: Drive = Drive::Ramp { from: 0.5, to: 1.0, arrivals: Arrivals::Uniform };
+
+#[test]
+fn a_window_in_which_no_answer_came_has_no_rate() {
+    let said = |drive: Drive, answered: u64| {
+        let mut tally = Tally::new((0, 600 * MS), true, 0, None);
+        tally.arrive(0, 0);
+        tally.complete(0, 0, 0, answered);
+        tally.look(0);
+        tally.look(answered.max(600 * MS));
+        let loaded = tally.loaded(1);
+        assert_eq!((loaded.completed, loaded.without_answers(drive)), (1, None));
+        loaded.without_rate(drive)
+    };
+    for (drive, raise) in [
+        (OPEN, "raise --duration"),
+        (Drive::Closed, "raise --duration"),
+        (RAMP, "the time of --ramp"),
+    ] {
+        assert_eq!(said(drive, 599 * MS), None);
+        let why = said(drive, 700 * MS).unwrap();
+        assert!(why.starts_with("no answer came within the window of 600ms"), "{why}");
+        assert!(why.ends_with(raise), "{why}");
     }
 }
 
