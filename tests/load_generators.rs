@@ -379,7 +379,7 @@ fn a_model_that_serves_fewer_connections_than_there_are_generators_is_refused() 
     let three = [&pool[..], &["--generators", "3", "--format", "json"]].concat();
     let output = command(folder.path(), &three).output().unwrap();
     let cells: Vec<Cell> = program::json(&output);
-    assert_eq!((cells[0].state, output.status.code()), (State::Refused, Some(0)));
+    assert_eq!((cells[0].state, output.status.code()), (State::Refused, Some(3)));
     let why = cells[0].reason.as_ref().unwrap();
     assert!(why.contains("3 generators cannot share 2 connections"), "{why}");
 }
