@@ -76,6 +76,7 @@ pub fn run(order: &Order, program: Program) -> Result<Outcome, String> {
         for index in shuffled(going.len(), u64::from(repetition)) {
             let mut runner =
                 ClaimRunner::new(&session, &mut bases, &left, subjects[index], repetition);
+            runner.thorough = order.everywhere && repetition == 0;
             let is_over = left().is_zero();
             going[index].repeat(&mut runner, &mut |what| progress.show(what, left()));
             // After the budget nothing new is measured, and each writing waits for the disk: one follows at the end.

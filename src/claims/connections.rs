@@ -21,14 +21,14 @@ pub(super) const CONNECTIONS: Experiment = Experiment {
     sentence: "Thousands of connections need no thread each.",
     method: "10, 1 000 and 10 000 jobs that connect to an echo server, exchange 8 bytes, hold the connection while \
              the others come, and exchange 8 more, in a fresh process each: jobs under way at once, threads, and \
-             resident memory added for each; the verdict rests on 1 000, for 10 000 are opened in the first \
-             repetition only.",
+             resident memory added for each; the verdict rests on 1 000, for 10 000 are opened only if claims or \
+             models were named, and in the first repetition.",
     slow: true,
     workers: &[Some(2)],
     measure: |runner| {
         let mut samples = Vec::new();
         for (index, (scale, ..)) in SCALES.iter().enumerate() {
-            if *scale > 1_000 && !runner.is_first() {
+            if *scale > 1_000 && !runner.thorough {
                 break;
             }
             match connections(runner, index) {

@@ -66,6 +66,8 @@ pub(super) struct ClaimRunner<'a> {
     /// The capacity of this host's recorder, in jobs and sleeps of a batch.
     recorder: Option<(usize, u64)>,
     notes: Vec<String>,
+    /// Whether to measure also what takes long and decides no verdict.
+    pub(super) thorough: bool,
 }
 
 impl<'a> ClaimRunner<'a> {
@@ -88,6 +90,7 @@ impl<'a> ClaimRunner<'a> {
             host: None,
             recorder: None,
             notes: vec![],
+            thorough: false,
         }
     }
 
@@ -118,11 +121,6 @@ impl<'a> ClaimRunner<'a> {
     pub(super) fn alone(&self) -> Baseline {
         let info = &self.subject.0.info;
         self.simple().map_or_else(|| (info.name, info.workers(&[1])[0]), |simple| simple.sequential)
-    }
-
-    /// Returns whether this is the first repetition, which includes the slow measurements.
-    pub(super) fn is_first(&self) -> bool {
-        self.repetition == 0
     }
 
     pub(super) fn left(&self) -> Duration {

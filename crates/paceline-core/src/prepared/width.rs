@@ -9,13 +9,15 @@ use crate::{
     perform::{INSTRUMENTATION, Placement, StartedModel},
 };
 
-/// Jobs per worker in the first batch; each further batch has this many more.
+/// Jobs per worker in a batch.
 const JOBS: usize = 4;
-/// The most batches to run until every worker was seen: on a busy machine a thread may not get a CPU within one batch.
-const TRIES: usize = 8;
-/// The rounds of `compute` in a job in Rust: 0.2 to 1 ms.
+/// The most batches to run until every worker was seen: on a busy machine a thread may not get a CPU within one batch. The
+/// jobs of batch number n compute n times as long as those of the first. At last they take longer than a thread of
+/// Python may keep the global lock (5 ms), within which it would run several of them.
+const TRIES: u64 = 8;
+/// The rounds of `compute` in a job of the first batch in Rust: 0.2 to 1 ms.
 const ROUNDS: u64 = 200_000;
-/// The time that a job computes in another language, in nanoseconds.
+/// The time that a job of the first batch computes in another language, in nanoseconds.
 const JOB_NS: f64 = 1e6;
 
 impl Prepared {
@@ -50,12 +52,12 @@ pub(crate) fn attest_width(
         _ => return Ok(()),
     };
     let rounds = compute_ns.map_or(ROUNDS, |ns| (JOB_NS / ns).max(1.0) as u64);
-    let text = format!("name = \"width\"\njob = [{{ compute = {rounds} }}]");
-    let workload =
-        Workload::parse("width", &text).map_err(|error| Fault::Failed(error.to_string()))?;
     let mut most = 0;
     for batch in 1..=TRIES {
-        let width = Prepared::new(info, &workload, least * JOBS * batch, workers, placement);
+        let text = format!("name = \"width\"\njob = [{{ compute = {} }}]", rounds * batch);
+        let workload =
+            Workload::parse("width", &text).map_err(|error| Fault::Failed(error.to_string()))?;
+        let width = Prepared::new(info, &workload, least * JOBS, workers, placement);
         most = most.max(threads(&workload, &width)?);
         if most as usize >= least {
             return Ok(());
