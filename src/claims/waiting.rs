@@ -39,13 +39,13 @@ const IN_TURN: &str = "three in sequence";
 pub(super) const SLEEPS: Experiment = Experiment {
     name: "sleeps",
     sentence: "Three sleeps overlap (about 1 ×); in sequence they do not (about 3 ×).",
-    method: "Three jobs that sleep for 20 ms at once, and one that sleeps three times, each as a multiple of one job \
+    method: "Three jobs that sleep for 10 ms at once, and one that sleeps three times, each as a multiple of one job \
              that sleeps once; of two batches the shorter.",
     slow: false,
     workers: &[Some(2)],
     measure: |runner| {
-        let once = "name = \"once\"\njob = [{ sleep = \"20ms\" }]";
-        let thrice = "name = \"thrice\"\njob = [{ sleep = \"20ms\" }, { sleep = \"20ms\" }, { sleep = \"20ms\" }]";
+        let once = "name = \"once\"\njob = [{ sleep = \"10ms\" }]";
+        let thrice = "name = \"thrice\"\njob = [{ sleep = \"10ms\" }, { sleep = \"10ms\" }, { sleep = \"10ms\" }]";
         let one = runner.time(once, 1, 2)?.as_secs_f64();
         let at_once = runner.time(once, 3, 2)?.as_secs_f64() / one;
         let in_turn = runner.time(thrice, 1, 2)?.as_secs_f64() / one;
