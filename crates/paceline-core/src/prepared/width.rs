@@ -12,16 +12,18 @@ use crate::{
 /// Jobs per worker in a batch.
 const JOBS: usize = 4;
 /// The most batches to run until every worker was seen: on a busy machine a thread may not get a CPU within one batch. The
-/// jobs of batch number n compute n times as long as those of the first. At last they take longer than a thread of
-/// Python may keep the global lock (5 ms), within which it would run several of them.
+/// jobs of batch number n take n times as long as those of the first.
 const TRIES: u64 = 8;
+/// The time that a job of the first batch sleeps where that holds its worker. Computing would show fewer threads of
+/// Python: while one has the global lock, it may run several jobs.
+const SLEEP_MS: u64 = 5;
 /// The rounds of `compute` in a job of the first batch in Rust: 0.2 to 1 ms.
 const ROUNDS: u64 = 200_000;
 /// The time that a job of the first batch computes in another language, in nanoseconds.
 const JOB_NS: f64 = 1e6;
 
 impl Prepared {
-    /// Checks that `model` has the workers of this cell, with batches of jobs that only compute.
+    /// Checks that `model` has the workers of this cell.
     pub(crate) fn attest_width(&self, model: &dyn StartedModel) -> Result<(), Fault> {
         attest_width(self.info, self.workers, self.placement, None, |_, width| {
             INSTRUMENTATION.start(now);
@@ -32,7 +34,7 @@ impl Prepared {
     }
 }
 
-/// Checks the workers of any model. `threads` runs a batch and returns how many threads ran its jobs. `compute_ns` is
+/// Checks the workers of any model, with jobs that hold theirs. `threads` runs a batch and returns how many threads ran its jobs. `compute_ns` is
 /// the duration of a round of `compute` in another language.
 ///
 /// # Errors
@@ -54,7 +56,12 @@ pub(crate) fn attest_width(
     let rounds = compute_ns.map_or(ROUNDS, |ns| (JOB_NS / ns).max(1.0) as u64);
     let mut most = 0;
     for batch in 1..=TRIES {
-        let text = format!("name = \"width\"\njob = [{{ compute = {} }}]", rounds * batch);
+        let step = if info.holds_worker() {
+            format!("sleep = \"{}ms\"", SLEEP_MS * batch)
+        } else {
+            format!("compute = {}", rounds * batch)
+        };
+        let text = format!("name = \"width\"\njob = [{{ {step} }}]");
         let workload =
             Workload::parse("width", &text).map_err(|error| Fault::Failed(error.to_string()))?;
         let width = Prepared::new(info, &workload, least * JOBS, workers, placement);
