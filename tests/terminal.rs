@@ -21,8 +21,8 @@ const COLUMNS: [usize; 3] = [40, 80, 100];
 const TYPED: &[&str] = &[
     "models",
     "workloads",
-    "report 2026-11-26T23-05-35Z-criterion-6306 --out RESULTS --format table",
-    "report 2026-11-26T23-05-35Z-criterion-6306 --out RESULTS --format table --all",
+    "report 2026-11-28T16-59-12Z-criterion-32537 --out RESULTS --format table",
+    "report 2026-11-28T16-59-12Z-criterion-32537 --out RESULTS --format table --all",
     "report 2026-11-27T16-03-20Z-trials-15464 --out RESULTS --format table",
     "report 2026-11-27T16-03-20Z-trials-15464 --out RESULTS --format table --all",
     "report gate --format table",

@@ -347,7 +347,7 @@ fn completions_and_man_pages_know_every_command() {
 fn tables_are_coloured_on_demand_alone_and_cut_into_blocks() {
     let results = format!("{}/results", env!("CARGO_MANIFEST_DIR"));
     let table = |variables: &[(&str, &str)]| {
-        let run = "2026-11-26T23-05-35Z-criterion-6306";
+        let run = "2026-11-28T16-59-12Z-criterion-32537";
         let folder = program::folder();
         let report = ["report", run, "--out", &results, "--format", "table"];
         let mut command = program::paceline(folder.path(), report);
