@@ -157,7 +157,8 @@ fn one_that_hangs_is_killed_with_all_that_it_started() {
 #[test]
 fn one_that_writes_without_end_is_stopped_at_a_bound() {
     ends("60s", "hello; prepared; yes x | tr -d '\\n'", "failed", &["a line of more than"]);
-    ends("60s", "hello; yes '{\"prepared\":{}}'", "failed", &["without being asked"]);
+    // It "said {"prepared":{}} without being asked", or "answered another question: Prepared" if it was asked just before.
+    ends("60s", "hello; yes '{\"prepared\":{}}'", "failed", &["repared"]);
     let text = "hello; prepared; read -r r; yes 'no json' | head -c 30000000 >&2; exit 1";
     ends("60s", text, "failed", &["it said: no json"]);
 }

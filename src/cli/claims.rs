@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     claims::{BUDGET, EXPERIMENTS, Experiment, Order, find, run},
-    output::{counted, print_error},
+    output::{counted, folded, print_error},
     report::claims_table,
     start::refuse_debug_build,
 };
@@ -70,7 +70,7 @@ pub(super) fn test_claims(asked: &ClaimsArguments) -> Result<u8, CliError> {
         Format::Table => {
             say(&claims_table(&done.claims, extent(asked.all)))?;
             if !everywhere {
-                say(&left_out())?;
+                say(&folded(&left_out()))?;
             }
             say(&format!("record: {}", done.folder.display()))?;
             leave_page(&done.folder)?

@@ -201,8 +201,8 @@ fn a_chart_of_both_placements_has_no_band_and_breaks_lines_at_scales_without_a_f
     let svg = Charts::of(&record).svg("echo/throughput").unwrap();
     // A band would say that a model offered jobs from outside overtakes one offered them from inside.
     assert!(!svg.contains("class=\"mark\""));
-    let compio = svg.split("<g ").find(|group| group.contains(">compio</text>")).unwrap();
-    let (_, line) = compio.split_once("class=\"l\" d=\"").unwrap();
-    assert_eq!(line.split('"').next().unwrap().matches('M').count(), 2, "none at 10 and 100");
+    let pool = svg.split("<g ").find(|group| group.contains(">pool</text>")).unwrap();
+    let (_, line) = pool.split_once("class=\"l\" d=\"").unwrap();
+    assert_eq!(line.split('"').next().unwrap().matches('M').count(), 2, "none at 10");
     assert!(page_of(&record).contains("Where the best changes hands: inside"));
 }

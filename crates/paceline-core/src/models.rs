@@ -95,8 +95,7 @@ pub fn find(name: &str) -> Result<&'static Entry, String> {
     })
 }
 
-/// Returns why the model called `name` is unreliable; `None` if it is reliable or unknown. See
-/// [`ModelInfo::unreliable`].
+/// Returns why the model called `name` is unreliable, if it is known and so. See [`ModelInfo::unreliable`].
 pub fn unreliable(name: &str) -> Option<&'static str> {
     find(name).ok()?.info.unreliable
 }
