@@ -278,7 +278,7 @@ fn the_comment_is_made_of_checked_fields_and_nothing_of_an_artifact_gets_through
     let gate = serde_json::to_string(&sample_gate::sample()).unwrap();
     for (from, to) in [
         ("\"verdict\":\"regressed\",\"summary\"", "\"verdict\":\"# fine\",\"summary\""),
-        ("\"metric\":\"throughput\"", "\"metric\":\"<b>\""),
+        ("\"metric\":\"time_per_job\"", "\"metric\":\"<b>\""),
         ("\"share\":0.052", "\"share\":\"<b>\""),
         ("\"cell\":\"echo/tokio/10\"", "\"cell\":[1]"),
         ("{", "<b>"),
