@@ -30,8 +30,8 @@ const PAIRS: usize = 9;
 fn main() {
     models::add(&MODELS);
     spawned();
-    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    let filter = words.into_iter().find(|word| !word.starts_with('-')).unwrap_or_default();
+    let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let filter = words.find(|word| !word.starts_with('-')).unwrap_or_default();
     let wanted = |name: &str| name.contains(&filter);
     let mut off = false;
     if wanted("planted") {

@@ -119,6 +119,7 @@ mod tests {
         assert_eq!(judge_with(true, Kind::Queue, 2.0, [0.98, 1.0, 1.02]), Holds);
         assert_eq!(judge_with(true, Kind::Queue, 2.0, [0.9, 1.0, 1.9]), Inconclusive);
         assert_eq!(judge(Kind::Loop, 1.0, [0.96, 0.98, 1.0]), Holds);
+        assert_eq!(judge(Kind::Loop, 2.0, [0.97, 0.98, 0.99]), Holds);
         assert_eq!(judge(Kind::Loop, 1.0, [1.7, 1.8, 1.9]), Contradicted);
         assert_eq!(judge(Kind::Loop, 1.0, [0.9, 1.0, 1.9]), Inconclusive);
         assert_eq!(judge(Kind::Loop, 2.0, [1.7, 1.8, 1.9]), DoesNotApply, "the claim is about one");

@@ -34,8 +34,8 @@ impl Prepared {
     }
 }
 
-/// Checks the workers of any model, with jobs that hold theirs. `threads` runs a batch and returns how many threads ran its jobs. `compute_ns` is
-/// the duration of a round of `compute` in another language.
+/// Checks the workers of any model, with jobs that hold theirs. `threads` runs a batch and returns how many threads ran
+/// its jobs. `compute_ns` is the duration of a round of `compute` in another language.
 ///
 /// # Errors
 ///
