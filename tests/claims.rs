@@ -16,9 +16,10 @@ use std::{
 
 use listener::alone;
 use paceline::{
-    claims::EXPERIMENTS,
+    claims::{self, EXPERIMENTS, Order},
     record::{Claim, ClaimResult, ClaimVerdict, Claims, read_claims},
 };
+use paceline_core::{models, process::Program};
 use program::{
     PACELINE, await_that, call, example, json, only_record, printed, record_in, signal, text,
 };
@@ -252,6 +253,29 @@ fn a_full_disk_ends_the_claims_with_one_sentence_and_keeps_what_had_ended() {
     assert!(said.contains("cannot write") && said.lines().count() == 1, "{said}");
     let kept = read_claims(&record_in(folder.path())).unwrap().unwrap();
     assert!((1..=results(&whole)).contains(&results(&kept)), "{kept:?}");
+}
+
+#[test]
+fn ten_thousand_connections_are_opened_once_and_only_where_claims_are_named() {
+    let _alone = alone();
+    for (everywhere, processes) in [(false, None), (true, Some(1))] {
+        let folder = tempfile::tempdir().unwrap();
+        let order = Order {
+            experiments: vec![claims::find("connections").unwrap()],
+            everywhere,
+            models: vec![models::find("smol").unwrap()],
+            budget: Duration::from_mins(1),
+            results: folder.path().join("results"),
+        };
+        let claims = claims::run(&order, Program::at(PACELINE)).unwrap().claims;
+        let figures = &of(claim(&claims, "connections"), "smol").figures;
+        let open_at = |scale: &str| {
+            let name = format!("open at once of {scale}");
+            figures.iter().find(|figure| figure.name == name).map(|figure| figure.values.len())
+        };
+        let seen = [open_at("1 000"), open_at("10 000")];
+        assert_eq!(seen, [Some(5), processes], "{everywhere}: {claims:?}");
+    }
 }
 
 #[test]

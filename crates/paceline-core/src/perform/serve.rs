@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     fmt::{self, Write},
-    io,
+    io, mem,
     net::SocketAddr,
 };
 
@@ -59,91 +59,126 @@ fn each<S: Stream + 'static, F: Spawnable<Output = io::Result<Receipt>>>(
 }
 
 /// Answers the requests of a connection in order until either side closes it. `job` runs the job with the given index.
+///
+/// The kind of the job determines only this loop: what is around the jobs is compiled once for each type of stream.
 pub(crate) fn connection<S: Stream + 'static, F: Spawnable<Output = io::Result<Receipt>>>(
-    mut stream: S,
+    stream: S,
     job: impl Maker<F>,
 ) -> impl Future<Output = ()> + Send + 'static {
     // Captured rather than declared inside, as in `perform`.
-    let mut input = vec![0; CHUNK];
-    let mut pending = Pending::default();
-    let mut output = Output::default();
+    let mut connection = Connection {
+        stream,
+        input: vec![0; CHUNK],
+        pending: Pending::default(),
+        output: Output::default(),
+    };
     async move {
-        // Between nodes, a connection without the token gets no answer.
-        while !pending.took(token()) {
-            if !token().starts_with(pending.rest()) {
+        if !connection.shows_the_token().await {
+            return;
+        }
+        while let Some((request, index)) = connection.next_job().await {
+            let ended = job(index as usize).await;
+            if !connection.answer(request, ended).await {
                 return;
             }
-            match stream.read(input).await {
-                Ok((buffer, count @ 1..)) => {
-                    pending.add(&buffer[..count]);
-                    input = buffer;
-                }
-                Ok(_) | Err(_) => return,
+        }
+    }
+}
+
+/// A connection of a client.
+struct Connection<S> {
+    stream: S,
+    input: Vec<u8>,
+    pending: Pending,
+    output: Output,
+}
+
+impl<S: Stream> Connection<S> {
+    /// Between nodes, a connection without the token gets no answer.
+    async fn shows_the_token(&mut self) -> bool {
+        while !self.pending.took(token()) {
+            if !token().starts_with(self.pending.rest()) || !self.read().await {
+                return false;
             }
         }
+        true
+    }
+
+    /// Returns the next request for a job, and the job's index. Answers requests for anything else. Returns `None` once
+    /// the connection has ended: cleanly or not, there is nobody to report to.
+    async fn next_job(&mut self) -> Option<(Request, u32)> {
         loop {
-            let request = match read(pending.rest()) {
+            let request = match read(self.pending.rest()) {
                 Ok(Some(request)) => request,
-                Ok(None) => match stream.read(input).await {
-                    Ok((buffer, count @ 1..)) => {
-                        pending.add(&buffer[..count]);
-                        input = buffer;
-                        continue;
-                    }
-                    // The client closed the connection, cleanly or not, so there is nobody to report to.
-                    Ok(_) | Err(_) => return,
-                },
+                Ok(None) if self.read().await => continue,
+                Ok(None) => return None,
                 Err(refusal) => {
-                    output.refuse(refusal);
-                    let _ = stream.send(output.bytes).await;
-                    return;
+                    self.output.refuse(refusal);
+                    self.send().await;
+                    return None;
                 }
             };
-            pending.take(request.head);
-            let mut unread = pending.skip(request.body);
+            self.pending.take(request.head);
+            let mut unread = self.pending.skip(request.body);
             if unread > 0 && request.expects {
-                output.go_on();
-                match stream.send(output.bytes).await {
-                    Ok(buffer) => output.bytes = buffer,
-                    Err(_) => return,
+                self.output.go_on();
+                if !self.send().await {
+                    return None;
                 }
             }
             while unread > 0 {
-                match stream.read(input).await {
-                    Ok((buffer, count @ 1..)) => {
-                        pending.add(&buffer[..count]);
-                        unread = pending.skip(unread);
-                        input = buffer;
-                    }
-                    Ok(_) | Err(_) => return,
+                if !self.read().await {
+                    return None;
                 }
+                unread = self.pending.skip(unread);
             }
-            match request.asks {
-                Asks::Job(index) => match job(index as usize).await {
-                    Ok(receipt) => output.respond(request, "200 OK", format_args!("{receipt}")),
-                    Err(error) => {
-                        output.respond(
-                            request,
-                            "500 Internal Server Error",
-                            format_args!("{error}"),
-                        );
-                    }
-                },
-                Asks::Missing => output.respond(
-                    request,
-                    "404 Not Found",
-                    format_args!("a path is / or the index of a job, such as /7"),
-                ),
-                Asks::Method => output.respond(
-                    request,
+            let (status, body) = match request.asks {
+                Asks::Job(index) => return Some((request, index)),
+                Asks::Missing => ("404 Not Found", "a path is / or the index of a job, such as /7"),
+                Asks::Method => (
                     "405 Method Not Allowed\r\nallow: GET, HEAD, POST, PUT",
-                    format_args!("the methods are GET, HEAD, POST and PUT"),
+                    "the methods are GET, HEAD, POST and PUT",
                 ),
+            };
+            self.output.respond(request, status, format_args!("{body}"));
+            if !self.send().await || request.then == Then::Close {
+                return None;
             }
-            match stream.send(output.bytes).await {
-                Ok(buffer) if request.then != Then::Close => output.bytes = buffer,
-                Ok(_) | Err(_) => return,
+        }
+    }
+
+    /// Answers `request` with the result of its job. Returns whether the connection stays open.
+    async fn answer(&mut self, request: Request, ended: io::Result<Receipt>) -> bool {
+        match ended {
+            Ok(receipt) => self.output.respond(request, "200 OK", format_args!("{receipt}")),
+            Err(error) => {
+                let status = "500 Internal Server Error";
+                self.output.respond(request, status, format_args!("{error}"));
             }
+        }
+        self.send().await && request.then != Then::Close
+    }
+
+    /// Reads what has arrived. Returns whether anything did before the client closed the connection.
+    async fn read(&mut self) -> bool {
+        match self.stream.read(mem::take(&mut self.input)).await {
+            Ok((buffer, count)) => {
+                self.pending.add(&buffer[..count]);
+                self.input = buffer;
+                count > 0
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Sends the output. Returns whether the connection is still open.
+    async fn send(&mut self) -> bool {
+        match self.stream.send(mem::take(&mut self.output.bytes)).await {
+            Ok(buffer) => {
+                self.output.bytes = buffer;
+                true
+            }
+            Err(_) => false,
         }
     }
 }
