@@ -7,6 +7,8 @@
 
 use std::{thread, time::Duration};
 
+use super::loaded::LATE_NS;
+
 /// The longest time awake before a start, in nanoseconds.
 const MOST_LEAD_NS: u64 = 250_000;
 /// A look for answers that finds none takes under a microsecond. After this time the CPU was taken away, and no more
@@ -15,6 +17,9 @@ const TAKEN_NS: u64 = 20_000;
 /// The shortest and the longest time without staying awake after the CPU was taken by another program.
 const LEAST_REST_NS: u64 = 2_000_000;
 const MOST_REST_NS: u64 = 2_048_000_000;
+/// That time where the CPU was gone for so long that a start came late. A server that computes for milliseconds takes it
+/// again and again, and few such starts make a load of few requests invalid.
+const LONG_REST_NS: u64 = 10_000_000_000;
 
 /// Decides when to stay awake.
 pub(super) struct BusyWait {
@@ -68,37 +73,46 @@ impl BusyWait {
         self.idle_since_ns = None;
     }
 
-    /// Handles a look that found nothing and ended at `now_ns`. Returns the time that was spent awake for nothing. If
-    /// the CPU was taken away meanwhile, `waited` reads how long this thread has waited for a CPU so far; `None` if the
-    /// system does not tell.
+    /// Handles a look that began at `looked_ns` and found nothing, until `now_ns`, after the CPU was offered to others.
+    /// Returns the time that was spent awake for nothing. If the CPU was taken away meanwhile, `waited` reads how long
+    /// this thread has waited for a CPU so far; `None` if the system does not tell.
     pub(super) fn polled_in_vain(
         &mut self,
+        looked_ns: u64,
         now_ns: u64,
         waited: impl FnOnce() -> Option<Duration>,
     ) -> u64 {
-        let Some(since) = self.idle_since_ns.replace(now_ns) else { return 0 };
-        let took = now_ns.saturating_sub(since);
+        let since = self.idle_since_ns.replace(now_ns);
+        // The CPU may be lost in the first look already.
+        let took = now_ns.saturating_sub(since.unwrap_or(looked_ns));
         if took > TAKEN_NS {
             let (before, after) = (self.waited, waited());
             self.waited = after;
-            // The first reading has nothing to be compared with, and the host's own programs are none of ours.
+            // The first reading has nothing to be compared with: only a long time is believed then. The host's own programs
+            // are none of ours.
             let gone = Duration::from_nanos(took / 2);
             let taken = match (before, after) {
                 (Some(before), Some(after)) => after.saturating_sub(before) >= gone,
-                (None, Some(_)) => false,
+                (None, Some(_)) => took > LATE_NS,
                 (_, None) => true,
             };
             if taken {
-                self.rest(now_ns);
+                self.rest(now_ns, took);
             }
         }
-        took.min(TAKEN_NS)
+        since.map_or(0, |_| took.min(TAKEN_NS))
     }
 
     /// Sleeps for a while, and longer each time unless the last one is long over.
-    fn rest(&mut self, now_ns: u64) {
+    fn rest(&mut self, now_ns: u64, took: u64) {
         let over = now_ns.saturating_sub(self.rests_until_ns) > MOST_REST_NS;
-        self.rest_ns = if over { LEAST_REST_NS } else { (self.rest_ns * 2).min(MOST_REST_NS) };
+        self.rest_ns = if took > LATE_NS {
+            LONG_REST_NS
+        } else if over {
+            LEAST_REST_NS
+        } else {
+            (self.rest_ns * 2).min(MOST_REST_NS)
+        };
         self.rests_until_ns = now_ns + self.rest_ns;
         self.idle_since_ns = None;
     }
@@ -145,12 +159,12 @@ mod tests {
     #[test]
     fn only_looks_one_after_another_count_as_time_awake_and_no_more_than_they_can_take() {
         let mut busy_wait = busy_wait();
-        let mut look = |at: u64| busy_wait.polled_in_vain(at, || None);
+        let mut look = |at: u64| busy_wait.polled_in_vain(at - US, at, || None);
         assert_eq!([look(10 * US), look(11 * US), look(13 * US)], [0, US, 2 * US]);
         // A request was sent in between.
         busy_wait.was_busy();
-        assert_eq!(busy_wait.polled_in_vain(30 * US, || None), 0);
-        assert_eq!(busy_wait.polled_in_vain(9 * MS, || None), TAKEN_NS);
+        assert_eq!(busy_wait.polled_in_vain(29 * US, 30 * US, || None), 0);
+        assert_eq!(busy_wait.polled_in_vain(30 * US, 9 * MS, || None), TAKEN_NS);
     }
 
     #[test]
@@ -159,7 +173,7 @@ mod tests {
         (0..50).for_each(|_| busy_wait.timer_rang(50 * US));
         let mut taken = |at: u64, waited: Option<Duration>| {
             busy_wait.idle_since_ns = Some(at - MS);
-            busy_wait.polled_in_vain(at, || waited);
+            busy_wait.polled_in_vain(0, at, || waited);
             (busy_wait.lead_ns(at) == 0).then(|| busy_wait.rests_until_ns - at)
         };
         assert_eq!(
@@ -180,5 +194,16 @@ mod tests {
             taken(9_010 * MS + step * 300 * MS, None);
         }
         assert_eq!(taken(17_000 * MS, None), Some(MOST_REST_NS));
+    }
+
+    #[test]
+    fn a_cpu_that_is_gone_for_longer_than_a_start_may_be_late_is_left_at_once_even_in_the_first_look()
+     {
+        let mut busy_wait = busy_wait();
+        busy_wait.timer_rang(50 * US);
+        assert!(busy_wait.lead_ns(0) > 0);
+        assert_eq!(busy_wait.polled_in_vain(5 * MS, 6 * MS + US, || None), 0);
+        assert_eq!(busy_wait.lead_ns(6 * MS + LONG_REST_NS), 0);
+        assert!(busy_wait.lead_ns(6 * MS + US + LONG_REST_NS) > 0);
     }
 }

@@ -279,11 +279,15 @@ impl<'a> Driver<'a> {
             other => other.map_err(|error| system(&error))?,
         }
         if events.is_empty() {
-            self.read_clock();
             if awake {
-                self.tally.awake_ns += self.busy_wait.polled_in_vain(self.now_ns, waited_for_cpu);
                 // A thread of the server that waits for this CPU comes first.
                 thread::yield_now();
+            }
+            self.read_clock();
+            if awake {
+                let now_ns = self.now_ns;
+                self.tally.awake_ns +=
+                    self.busy_wait.polled_in_vain(slept_ns, now_ns, waited_for_cpu);
             }
         } else {
             self.busy_wait.was_busy();
