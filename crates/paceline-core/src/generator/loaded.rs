@@ -244,3 +244,16 @@ impl Loaded {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lateness_and_saturation_are_the_generators_fault_and_nothing_else_is() {
+        let late = format!("{LATE}: 7 of 160 starts were over 1 ms late, the limit is 1 %");
+        assert!(is_the_generators(&late));
+        assert!(is_the_generators(&format!("{SATURATED}: it used 99.0 % of a CPU")));
+        assert!(!is_the_generators(&format!("{UNSTEADY}: the server, and then the {LATE}")));
+    }
+}

@@ -288,4 +288,14 @@ mod tests {
         assert_eq!(most(Width::One, 1, Some(4)), Some(1));
         assert_eq!(most(Width::PerTask, 0, Some(4)), None);
     }
+
+    #[test]
+    fn a_batch_added_what_the_peak_is_above_the_start_and_nothing_is_known_without_either() {
+        let of = |rss_bytes, rss_bytes_max| {
+            Attestation { rss_bytes, rss_bytes_max, ..Attestation::default() }.rss_bytes_added()
+        };
+        assert_eq!(of(Some(1000), Some(1234)), Some(234));
+        assert_eq!(of(Some(1000), Some(900)), Some(0));
+        assert_eq!([of(None, Some(900)), of(Some(1000), None)], [None, None]);
+    }
 }
