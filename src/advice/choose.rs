@@ -1,6 +1,6 @@
 //! Chooses the model to recommend at a scale: the simplest that keeps up.
 
-use super::{AtScale, Figure, Gap, MARGIN, Measure, Recommended, Series, Standing};
+use super::{AtScale, Figure, Gap, MARGIN, Measure, Recommended, Series};
 use paceline_core::{
     models::{self, Entry, Family, MODELS, Tag, Width},
     perform::Placement,
@@ -129,8 +129,9 @@ fn gaps(figures: &[Figure], by: Measure, series: &Series) -> Vec<Gap> {
     };
     let best = figures.iter().find(|figure| !is_discontinued(&figure.series.model));
     let best = best.filter(|best| best.series != *series).map(|best| gap(best, own.at_most));
+    // One that is only tied with it may be far behind, too.
     let ahead = figures.first().filter(|first| is_discontinued(&first.series.model));
-    let ahead = ahead.filter(|_| own.standing == Standing::Behind).map(|ahead| gap(ahead, None));
+    let ahead = ahead.map(|ahead| gap(ahead, None)).filter(|gap| gap.share > 0.0);
     best.into_iter().chain(ahead).collect()
 }
 

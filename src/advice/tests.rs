@@ -374,6 +374,13 @@ fn what_is_discontinued_is_ranked_and_never_recommended() {
     assert_eq!(at.throughput[0].series.model, "async-std");
     assert_eq!(recommended(at), ["tokio"]);
     assert!((at.recommended[0].gaps[0].share - 0.4).abs() < 1e-9, "the gap is not hidden");
+    // Nor where no test tells them apart.
+    let cells = [cell("async-std", 10, 100.0, 10.0, 40.0), cell("tokio", 10, 80.0, 10.0, 40.0)];
+    let at = &advise(&cells).scales[0];
+    assert_eq!(standings(&at.throughput)[1], ("tokio", Standing::Tied));
+    let gap = &at.recommended[0].gaps[0];
+    assert_eq!((&*gap.best.model, gap.at_most, gap.by), ("async-std", None, Measure::Throughput));
+    assert!((gap.share - 0.2).abs() < 0.01, "{gap:?}");
 }
 
 #[test]

@@ -237,20 +237,38 @@ pub(crate) fn logarithms(figures: &[f64]) -> Vec<f64> {
     figures.iter().map(|figure| figure.ln()).collect()
 }
 
-/// Returns the slope of memory over scales of one series, in bytes; `None` unless the largest batch added at least a
-/// MiB more than the smallest: the kernel counts pages in bundles.
-pub fn bytes_per_job(series: &[&Cell]) -> Option<f64> {
-    const LEAST: f64 = (1 << 20) as f64;
+/// The least growth of memory over scales that has a slope, in bytes: the kernel counts pages in bundles.
+const LEAST_GROWTH: f64 = (1 << 20) as f64;
+
+/// Returns scale and added memory of each cell of a series.
+fn memory_by_scale(series: &[&Cell]) -> Vec<(f64, f64)> {
     let point = |cell: &&Cell| {
         let added = cell.resources?.rss_bytes_added?;
         Some((cell.scale as f64, added as f64))
     };
-    let points: Vec<(f64, f64)> = series.iter().filter_map(point).collect();
-    let ends = points
-        .iter()
-        .map(|(_, y)| *y)
-        .fold((f64::MAX, f64::MIN), |(least, most), y| (least.min(y), most.max(y)));
-    (ends.1 - ends.0 >= LEAST).then(|| slope(&points)).flatten().filter(|slope| *slope > 0.0)
+    series.iter().filter_map(point).collect()
+}
+
+/// Returns the least and the greatest of these.
+fn ends(of: impl Iterator<Item = f64>) -> (f64, f64) {
+    of.fold((f64::MAX, f64::MIN), |(least, most), value| (least.min(value), most.max(value)))
+}
+
+/// Returns the slope of memory over scales of one series, in bytes; `None` unless the largest batch added at least a
+/// MiB more than the smallest.
+pub fn bytes_per_job(series: &[&Cell]) -> Option<f64> {
+    let points = memory_by_scale(series);
+    let (least, most) = ends(points.iter().map(|(_, added)| *added));
+    (most - least >= LEAST_GROWTH).then(|| slope(&points)).flatten().filter(|slope| *slope > 0.0)
+}
+
+/// Returns the most that a job of a series without such a slope can add, in bytes: its memory grew by less than a MiB over
+/// its scales. `None` if it grew by more, or only one scale was measured.
+pub(crate) fn bytes_per_job_at_most(series: &[&Cell]) -> Option<f64> {
+    let points = memory_by_scale(series);
+    let (least, most) = ends(points.iter().map(|(_, added)| *added));
+    let (first, last) = ends(points.iter().map(|(scale, _)| *scale));
+    (first < last && most - least < LEAST_GROWTH).then(|| LEAST_GROWTH / (last - first))
 }
 
 #[cfg(test)]

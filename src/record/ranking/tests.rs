@@ -274,3 +274,47 @@ fn memory_per_job_is_a_slope_over_at_least_a_mebibyte() {
     assert_eq!(of(&[]), None);
     assert_eq!(bytes_per_job(&[&cell("a", vec![])]), None);
 }
+
+#[test]
+fn a_median_over_trials_is_the_generators_by_its_trials_too() {
+    let times = (0..1_000).fold(Histogram::default(), |mut times, _| {
+        times.record(1_000_000);
+        times
+    });
+    let of = |late: f64| {
+        let per_trial = PerTrial {
+            latency_ns_p50: vec![1e6; 3],
+            schedule_error_ns_p50: vec![late; 3],
+            ..PerTrial::default()
+        };
+        let load = LoadFigures {
+            schedule_error: times.distribution(),
+            ..LoadFigures::new(Loop::Open, None, None, 4)
+        };
+        let latency = times.distribution();
+        let cell = Cell { per_trial, latency, load: Some(load), ..cell("a", vec![]) };
+        cell.late_in_trials("p50")
+    };
+    assert_eq!([of(6e5), of(1e5)], [Some(true), Some(false)]);
+}
+
+#[test]
+fn a_node_counts_once_however_many_trials_it_has() {
+    let of = |nodes: &[&str]| {
+        let nodes = nodes.iter().map(|node| (*node).to_owned()).collect();
+        let cell = Cell { nodes, ..cell("a", vec![2, 2, 8, 4]) };
+        cell.passes(RankedBy::Rate).unwrap().len()
+    };
+    assert_eq!(of(&["n1", "n1", "n2", "n3"]), 3);
+    assert_eq!(of(&[]), 4);
+}
+
+#[test]
+fn cells_are_loads_if_one_is_and_no_batch_was_measured() {
+    let load =
+        Cell { load: Some(LoadFigures::new(Loop::Open, None, None, 4)), ..cell("a", vec![1]) };
+    let batch = cell("a", vec![1]);
+    let refused = Cell { state: State::Refused, ..cell("a", vec![]) };
+    assert!(are_loads(&[&load, &refused]));
+    assert!(!are_loads(&[&load, &batch]) && !are_loads(&[&batch]) && !are_loads(&[&refused]));
+}

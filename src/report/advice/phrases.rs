@@ -2,7 +2,9 @@
 
 use super::title;
 use crate::{
-    advice::{Advice, AtScale, Gap, Recommended, Series, Standing, Unranked},
+    advice::{
+        Advice, AtScale, Gap, Measure, Recommended, Series, Standing, Unranked, is_discontinued,
+    },
     output::{count, counted, long_ns},
     record::SHORTEST_RANKED_NS,
     report::table::series_name,
@@ -74,13 +76,29 @@ pub(super) fn recommended(
 
 /// Returns the one model for all ranked scales, if there is one, in a sentence without capital and full stop.
 pub(super) fn everywhere(advice: &Advice, names: &Names) -> String {
+    let best = the_best(&advice.scales);
     match &advice.everywhere {
         Some(one) => format!(
-            "one model for all ranked scales is {}, less than 5 % behind the best at each",
+            "one model for all ranked scales is {}, less than 5 % behind {best} at each",
             names.name(one)
         ),
-        None => "no model is less than 5 % behind the best at all ranked scales".into(),
+        None => format!("no model is less than 5 % behind {best} at all ranked scales"),
     }
+}
+
+/// Returns whether models are ranked by this measure there.
+pub(super) fn ranks(at: &AtScale, by: Measure) -> bool {
+    at.figures(by).iter().any(|figure| figure.standing != Standing::Unranked)
+}
+
+/// Returns what models that keep up are compared with at these scales. A discontinued model may be faster.
+pub(super) fn the_best<'a>(scales: impl IntoIterator<Item = &'a AtScale>) -> &'static str {
+    let leads = |at: &AtScale| {
+        let firsts = [at.throughput.first(), at.p99.first()].into_iter().flatten();
+        let mut ranked = firsts.filter(|figure| figure.standing != Standing::Unranked);
+        ranked.any(|figure| is_discontinued(&figure.series.model))
+    };
+    if scales.into_iter().any(leads) { "the best that is not discontinued" } else { "the best" }
 }
 
 /// Returns what to use up to `scale`: what is enough.

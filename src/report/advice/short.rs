@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    phrases::{Names, at, enough, everywhere, jobs, recommended},
+    phrases::{Names, at, enough, everywhere, jobs, ranks, recommended},
     title,
     trust::{apart, trust},
 };
@@ -33,13 +33,7 @@ pub fn advice_in_short(advice: &Advice, partial: bool) -> Vec<String> {
     sentences.extend(apart(&ranked, &names));
     let both = [Measure::Throughput, Measure::P99];
     sentences.extend(both.into_iter().filter_map(|by| crossed(advice, by, &names)));
-    if ranked.len() > 1 && advice.crossings.is_empty() {
-        sentences.push(
-            "Between these scales the best changes hands neither by throughput nor by p99 latency, as far as the \
-             tests tell."
-                .into(),
-        );
-    }
+    sentences.extend(no_crossing(advice, &ranked));
     sentences.extend(broke(advice, &names));
     let figures = advice.scales.iter().flat_map(|scale| &scale.throughput);
     let models = remarks(figures.map(|figure| figure.series.model.as_str()));
@@ -136,6 +130,20 @@ fn crossed(advice: &Advice, by: Measure, names: &Names) -> Option<String> {
         let _ = write!(text, ", {} {range}", names.all(&crossing.then));
     }
     Some(text + ".")
+}
+
+/// Returns that the best never changes hands, by each measure that ranks models at several scales; `None` if it does.
+fn no_crossing(advice: &Advice, ranked: &[&AtScale]) -> Option<String> {
+    let at_several = |by: &Measure| ranked.iter().filter(|at| ranks(at, *by)).count() > 1;
+    let by = [Measure::Throughput, Measure::P99].into_iter().filter(at_several);
+    let by: Vec<&str> = by.map(title).collect();
+    let hands = match &by[..] {
+        _ if !advice.crossings.is_empty() => return None,
+        [] => return None,
+        [one] => format!("does not change hands by {one}"),
+        more => format!("changes hands neither by {}", more.join(" nor by ")),
+    };
+    Some(format!("Between these scales the best {hands}, as far as the tests tell."))
 }
 
 /// Returns a sentence for each reason, with all models that it stopped at the same scales.

@@ -155,6 +155,13 @@ fn timers_that_differ_by_more_than_counts_are_named_as_a_part_of_it() {
     let late = |model, ns_p50| late(model, 5, 100.0, ns_p50);
     let text = shown(&[late("smol", 100_000), late("tokio", 1_100_000)]);
     assert!(text.contains("ended 100 µs late on smol and 1.10 ms late on tokio"), "{text}");
+    // What the quicker one is ahead by is not that its timers are later.
+    let quicker = Cell {
+        timer_lateness: late("tokio", 1_100_000).timer_lateness,
+        ..cell("tokio", 5, 200.0, 5)
+    };
+    let text = shown(&[late("smol", 100_000), quicker]);
+    assert!(!text.contains("Timers"), "{text}");
     // 5 % of its wait of 10 ms is 0.5 ms.
     let both = [late("smol", 100_000), late("tokio", 590_000)];
     let text = shown(&both);
@@ -190,6 +197,7 @@ fn known_faults_two_modes_and_discontinued_leaders_are_said() {
         "take may",
         "in throughput 50 % behind async-std, which is discontinued and never recommended",
         "async-std is among the best somewhere, but it is discontinued",
+        "less than 5 % behind the best that is not discontinued with 95 % confidence",
         "No single figure represents may at 5, whose times fall into two modes.",
         "may: a batch takes 5.00 µs (50 %) or 80.0 µs (50 %)",
         "but its batches fall into two modes",
@@ -291,4 +299,25 @@ fn in_brief_two_placements_share_each_sentence_and_one_kind_of_caveat() {
     let unknown = [refused("threads", 10, "no threads")];
     assert_eq!(brief(&inside[..2], &unknown), ["Inside: rayon at 10 jobs at once."]);
     assert_eq!(brief(&unknown, &unknown), [""; 0]);
+}
+
+#[test]
+fn where_no_p99_is_ranked_nothing_is_said_of_it_but_that_throughput_alone_decides() {
+    let at = |scale, with_p99: bool| {
+        [cell("threads", scale, 100.0, 5), cell("tokio", scale, 200.0, 5)].map(|mut cell| {
+            if !with_p99 {
+                cell.latency_ns_p99 = None;
+                cell.per_trial.latency_ns_p99.clear();
+            }
+            cell
+        })
+    };
+    let both = "the best changes hands neither by throughput nor by p99 latency";
+    let one = "the best does not change hands by throughput, as far";
+    for (with, sentence, other) in [(true, both, "alone decides"), (false, one, both)] {
+        let text = shown(&[at(5, with), at(1000, with)].concat());
+        assert!(text.contains(sentence) && !text.contains(other), "{text}");
+    }
+    let text = shown(&[at(5, false), at(1000, true)].concat());
+    assert!(text.contains("At 5 throughput alone decides: no model is ranked by p99"), "{text}");
 }

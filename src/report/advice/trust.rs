@@ -1,8 +1,10 @@
 //! The reliability of the advice: the evidence for it, and what may mislead.
 
-use super::phrases::{Names, at, percent};
+use super::phrases::{Names, at, percent, ranks, the_best};
 use crate::{
-    advice::{APART, Advice, AtScale, Figure, MARGIN, Series, Standing, Timer, is_discontinued},
+    advice::{
+        APART, Advice, AtScale, Figure, MARGIN, Measure, Series, Standing, Timer, is_discontinued,
+    },
     output::{capital, count, long_ns},
     record::State,
     report::table::in_order,
@@ -20,7 +22,9 @@ pub(super) fn trust(advice: &Advice, ranked: &[&AtScale], names: &Names) -> Vec<
         .collect();
     sentences.extend(caveats(ranked, names));
     sentences.extend(busy(advice.other_load_share));
-    sentences.extend(ranked.iter().filter_map(|scale| scale.pairs).min().map(keeps_up));
+    sentences.extend(without_p99(ranked));
+    let pairs = ranked.iter().filter_map(|scale| scale.pairs).min();
+    sentences.extend(pairs.map(|pairs| keeps_up(pairs, the_best(ranked.iter().copied()))));
     if !ranked.is_empty() {
         sentences.push(
             "This holds for this job on this machine: measure again on the one that it will run on.".into(),
@@ -101,7 +105,13 @@ pub(super) fn timers_apart<'a>(
         let least = timers().min_by_key(|timer| timer.late_ns_per_job)?;
         let most = timers().max_by_key(|timer| timer.late_ns_per_job)?;
         let apart = (most.late_ns_per_job - least.late_ns_per_job) as f64;
-        let counts = scale.floor_ns > 0 && apart > MARGIN * scale.floor_ns as f64;
+        let rate = |timer: &Timer| {
+            let mut figures = scale.throughput.iter();
+            Some(figures.find(|figure| figure.series == timer.series)?.estimate.value)
+        };
+        // Sleeps are late in a crowd, too: those of the quicker model are no part of what it is ahead by.
+        let explains = rate(least).zip(rate(most)).is_none_or(|(least, most)| most <= least * (1.0 + MARGIN));
+        let counts = scale.floor_ns > 0 && apart > MARGIN * scale.floor_ns as f64 && explains;
         let several = most.late_ns_per_job > most.late_ns_p50;
         let said = || {
             let [one, other] = [least, most].map(|timer| long_ns(timer.late_ns_per_job));
@@ -145,11 +155,25 @@ fn caveats(ranked: &[&AtScale], names: &Names) -> Vec<String> {
     sentences
 }
 
+/// Returns where throughput alone decides, because not every model has a p99 latency.
+fn without_p99(ranked: &[&AtScale]) -> Option<String> {
+    let without =
+        ranked.iter().filter(|at| ranks(at, Measure::Throughput) && !ranks(at, Measure::P99));
+    let scales: Vec<String> = without.map(|at| count(at.scale)).collect();
+    (!scales.is_empty()).then(|| {
+        format!(
+            "At {} throughput alone decides: no model is ranked by p99 latency unless each has one, and that takes 1 000 \
+             latencies in each of its trials.",
+            scales.join(", ")
+        )
+    })
+}
+
 /// Returns the definition of keeping up.
-fn keeps_up(pairs: usize) -> String {
+fn keeps_up(pairs: usize, best: &str) -> String {
     format!(
-        "A model keeps up that is less than {} behind the best with 95 % confidence, by {pairs} paired differences; one \
-         that is only tied with it does not.",
+        "A model keeps up that is less than {} behind {best} with 95 % confidence, by {pairs} paired differences; one that \
+         is only tied with it does not.",
         percent(MARGIN)
     )
 }

@@ -223,8 +223,9 @@ fn key(tables: &[OneMatrix], apart: bool, with_workers: bool) -> String {
         (noted(ALONE), "alone: no other model has a figure there."),
         (
             noted(NOT_RANKED),
-            "not ranked: too few trials, a record without the figures of single trials, nodes that are one machine, or \
-             servers under load with errors or at a given rate.",
+            "not ranked: too few trials, a model without the figure that may be the best (a p99 takes 1 000 latencies in \
+             each trial), a record without the figures of single trials, nodes that are one machine, or servers under load \
+             with errors or at a given rate.",
         ),
         (fields().any(|field| field.class == "none"), "Hatched: no figure."),
         (
@@ -277,9 +278,13 @@ fn field(by: By, lines: &[models::Line], scale: usize, apart: bool) -> Field {
         .collect();
     all.sort_by(|a, b| by.better(a.figure.unwrap_or(0.0), b.figure.unwrap_or(0.0)));
     let of = |class: Placement| all.iter().filter(move |at| at.cell.class() == class);
+    let lacks = |class: Placement| {
+        let mut measured = cells.iter().filter(|cell| cell.state == State::Ok);
+        measured.any(|cell| cell.class() == class && by.of(cell).is_none())
+    };
     let classes = [("in", Placement::Inside), ("out", Placement::Outside)];
     let best = classes.into_iter().filter_map(|(word, class)| {
-        let line = best(by, &of(class).collect::<Vec<_>>())?;
+        let line = best(by, &of(class).collect::<Vec<_>>(), lacks(class))?;
         Some(Line { class: if apart { word } else { "" }, ..line })
     });
     let lines: Vec<Line> = best.collect();
@@ -304,13 +309,13 @@ fn why<'a>(
 }
 
 /// Returns the line that names the best of these cells, which are of one class and sorted from best to worst; `None` if
-/// there are none.
-fn best(by: By, of: &[&CellAtScale]) -> Option<Line> {
+/// there are none. `lacks` says whether another cell of the class was measured and has no such figure.
+fn best(by: By, of: &[&CellAtScale], lacks: bool) -> Option<Line> {
     let chips = |of: &[&CellAtScale]| of.iter().take(NAMED).map(|at| Chip::of(at.line)).collect();
     let leading: Vec<&CellAtScale> = of.iter().copied().filter(|at| at.leads).collect();
     let first = of.first()?.figure?;
     Some(match (&leading[..], of) {
-        ([], [_]) => {
+        ([], [_]) if !lacks => {
             Line { figure: by.shown(first), chips: chips(of), note: ALONE, ..Line::default() }
         }
         // It is unknown which is the best, so none is named.

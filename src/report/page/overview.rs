@@ -120,7 +120,7 @@ pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
         format!(
             "The sentences never compare one placement with the other. They name the simplest model that keeps up: with \
              95 % confidence it is less than {:.0} % behind the best of its placement in throughput and, where that is \
-             ranked, in p99 latency.",
+             ranked, in p99 latency. Discontinued models are not that best: one may be faster than all that keep up.",
             MARGIN * 100.0
         ),
     ];

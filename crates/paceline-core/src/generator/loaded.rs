@@ -30,8 +30,8 @@ pub const UNSTEADY: &str = "not steady";
 pub const LATE_NS: u64 = 1_000_000;
 /// The least completions per arrival of the window for the rate to count as reached.
 pub const LEAST_REACHED: f64 = 0.95;
-/// The fewest arrivals of the window without a completion in it for the rate to count as missed: a request or two are
-/// in flight at the end of any window.
+/// The fewest arrivals of the window without a completion in it for the rate to count as missed, and the least growth of
+/// the requests in flight: a few are in flight at the end of any window.
 pub const LEAST_MISSED: f64 = 5.0;
 /// The greatest growth of the requests in flight over the window, as a share of those offered, beyond the number of
 /// connections. More means a growing queue: latencies would continue to grow in a longer window.
@@ -222,7 +222,7 @@ impl Loaded {
 
     /// Returns why the server did not keep pace with an open loop of `rate` requests per second, if it did not:
     /// completions were under 95 % of the arrivals and at least 5 fewer, or the requests in flight grew by more than
-    /// the connections and 1 % of the arrivals. `None` in the closed loop, which has no rate.
+    /// the connections and 1 % of the arrivals, and by at least 5. `None` in the closed loop, which has no rate.
     #[must_use]
     pub fn unsteady(&self, rate: f64) -> Option<String> {
         self.schedule_error.as_ref()?;
@@ -233,7 +233,8 @@ impl Loaded {
         let answered = achieved * seconds;
         let not_reached = answered < LEAST_REACHED * offered && offered - answered >= LEAST_MISSED;
         let growth = self.in_flight_at_end.saturating_sub(self.in_flight_at_start);
-        let grown = growth as f64 > self.connections as f64 + MOST_GROWTH * offered;
+        let grown = growth as f64 > self.connections as f64 + MOST_GROWTH * offered
+            && growth as f64 >= LEAST_MISSED;
         (not_reached || grown).then(|| {
             let [answered, rate] = [achieved, rate].map(|rate| count(rate.round() as usize));
             let growth = count(growth as usize);

@@ -79,6 +79,13 @@ fn who_is_best_is_not_said_where_a_model_lacks_the_figures_of_single_trials() {
 }
 
 #[test]
+fn a_model_beside_one_that_lacks_the_figure_is_not_alone() {
+    let mut cells = four();
+    cells[0].latency_ns_p99 = None;
+    assert_eq!(read(P99, &cells)[0], "in from 99.9 ns not ranked ");
+}
+
+#[test]
 fn a_model_with_nothing_to_compare_it_with_is_alone_and_not_the_best() {
     assert_eq!(read(RATE, &four()[..1]), ["in 100 alone tokio"]);
 }
@@ -131,6 +138,9 @@ fn memory_per_job_is_the_slope_of_each_model_in_its_class_the_least_first() {
     };
     let slopes = ["in 99.0 KiB smol, 100 KiB tokio", "out 50.0 KiB compio, 500 KiB threads"];
     assert_eq!(read(&[1, 100]), slopes);
+    // 400 KiB and 200 KiB more are under a MiB, for 4 more jobs; 2 000 KiB are not.
+    let under = ["in under 256 KiB tokio,smol", "out under 256 KiB compio, 500 KiB threads"];
+    assert_eq!(read(&[1, 5]), under);
     assert_eq!(read(&[1, 2]), ["too little to tell"]);
     assert_eq!(read(&[100]), ["one scale only"]);
     assert_eq!(read(&[]), [""; 0]);

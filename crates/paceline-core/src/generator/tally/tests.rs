@@ -105,7 +105,13 @@ fn each_limit_is_named_when_it_is_passed() {
     assert!(Loaded { requests_per_second: 0.0, ..few }.unsteady(2.5).is_some());
     // 16 connections, and 1 % of 2000 arrivals.
     assert_eq!(Loaded { in_flight_at_end: 46, ..fine.clone() }.unsteady(1000.0), None);
-    assert!(Loaded { in_flight_at_end: 47, ..fine }.unsteady(1000.0).is_some());
+    assert!(Loaded { in_flight_at_end: 47, ..fine.clone() }.unsteady(1000.0).is_some());
+    // A few more wait at the end of any window, and the only connection of a server is one.
+    let of_one = |in_flight_at_end| {
+        Loaded { connections: 1, offered: 50, in_flight_at_end, ..fine.clone() }.unsteady(50.0)
+    };
+    assert_eq!(of_one(fine.in_flight_at_start + 4), None);
+    assert!(of_one(fine.in_flight_at_start + 5).is_some());
 }
 
 #[test]
