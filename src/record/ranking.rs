@@ -76,11 +76,22 @@ impl Cell {
         self.load.as_ref().is_none_or(|load| load.looped == Loop::Closed)
     }
 
+    /// Returns its jobs a second, unless a search for the knee found only the least that the server keeps: such a rate is
+    /// no figure to follow over runs.
+    pub fn exact_rate(&self) -> Option<Estimate> {
+        self.jobs_per_second.filter(|_| self.least_mark().is_empty())
+    }
+
     /// Returns the requests per second of a server under load, if they are not those that it was given, nor only the
     /// least that it keeps.
     pub fn requests_per_second(&self) -> Option<Estimate> {
-        let found = self.has_own_rate() || self.is_at_knee() && self.least_mark().is_empty();
-        self.jobs_per_second.filter(|_| self.load.is_some() && found)
+        let found = self.has_own_rate() || self.is_at_knee();
+        self.exact_rate().filter(|_| self.load.is_some() && found)
+    }
+
+    /// Returns its own latency in the column `name`, unless it was measured at a knee: each run has that at another rate.
+    pub fn latency_to_compare(&self, name: &str) -> Option<Estimate> {
+        self.own_latency(name).filter(|_| !self.is_at_knee())
     }
 
     /// Returns whether it was measured at the highest rate that a search found for it.
