@@ -39,7 +39,7 @@ pub use selftest::{Equal, Planted, SelfTest, Share};
 pub(crate) use {
     files::write_whole,
     load::{LEAST, MOSTLY_LATE, by_column, late_mark, roles},
-    ranking::{are_loads, logarithms},
+    ranking::are_loads,
 };
 
 use schemars::JsonSchema;

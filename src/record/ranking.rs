@@ -7,7 +7,9 @@ use super::{
     Cell, Estimate, Knee, Loop, State,
     load::{by_column, is_over_half, mostly_late},
 };
-use crate::stats::{FEWEST_TRIALS, Passes, RESOLUTION, best, in_order, over_nodes, slope};
+use crate::stats::{
+    FEWEST_TRIALS, LEVEL, Passes, RESOLUTION, best, difference, in_order, over_nodes, slope,
+};
 use paceline_core::perform::Placement;
 
 /// The shortest wait by which models are ranked, in nanoseconds: below it, timer resolution decides.
@@ -158,6 +160,22 @@ impl Cell {
         }
         self.per_trial.jobs_per_second.clone()
     }
+}
+
+impl Cell {
+    /// Returns the logarithms of its jobs a second: of each trial, or of each node if there are three and more.
+    fn logs_of_rate(&self) -> Vec<f64> {
+        over_nodes(&logarithms(&self.rates()), &self.nodes)
+    }
+
+    /// Returns the 95 % interval of the logarithm of its jobs a second over those of `base`, from the trials of both
+    /// (Welch), or from their nodes; `None` if one of them has fewer than three: the interval of a ratio needs both.
+    pub fn rate_over(&self, base: &Cell) -> Option<(f64, f64)> {
+        Some(difference(&base.logs_of_rate(), &self.logs_of_rate())?.interval(LEVEL))
+    }
+
+
+
 }
 
 /// A figure by which models are ranked.
