@@ -9,6 +9,7 @@ use super::{
 };
 use crate::stats::{
     FEWEST_TRIALS, LEVEL, Passes, RESOLUTION, best, difference, in_order, over_nodes, slope,
+    standard_error,
 };
 use paceline_core::perform::Placement;
 
@@ -176,6 +177,10 @@ impl Cell {
 
 
 
+    /// Returns the standard error of its jobs a second as a share of them; `None` with fewer than three trials.
+    pub fn error_of_rate(&self) -> Option<f64> {
+        standard_error(&self.logs_of_rate())
+    }
 }
 
 /// A figure by which models are ranked.
