@@ -8,8 +8,8 @@ use super::{
     load::{by_column, is_over_half, mostly_late},
 };
 use crate::stats::{
-    FEWEST_TRIALS, LEVEL, Passes, RESOLUTION, best, difference, in_order, over_nodes, slope,
-    standard_error,
+    FEWEST_TRIALS, LEVEL, Passes, RESOLUTION, best, difference, figures_over_nodes, in_order,
+    over_nodes, slope, standard_error,
 };
 use paceline_core::perform::Placement;
 
@@ -175,7 +175,25 @@ impl Cell {
         Some(difference(&base.logs_of_rate(), &self.logs_of_rate())?.interval(LEVEL))
     }
 
+    /// Returns CPU time per job as the estimate of the trials, in nanoseconds; `None` if they have no such figures.
+    pub fn cpu_of_trials(&self) -> Option<f64> {
+        let trials = figures_over_nodes(&self.per_trial.cpu_ns_per_job, &self.nodes);
+        Estimate::of_trials(&trials, 0.0).map(|of| of.value)
+    }
 
+    /// Applies the rules of now to a cell of an older record: its CPU time was that of all jobs together, by which the order
+    /// of models may be another than by trials, and a bound was refuted by the mean of the trials alone.
+    pub(super) fn by_rules_of_now(self) -> Self {
+        let fastest = self.rates().into_iter().reduce(f64::max);
+        // At a rate that was given, that is the bound, and arrivals at random exceed it in some trials.
+        let fastest = fastest.filter(|_| self.has_own_rate() || self.is_at_knee());
+        let bound = self.bound_jobs_per_second;
+        Cell {
+            cpu_ns_per_job: self.cpu_of_trials().or(self.cpu_ns_per_job),
+            bound_jobs_per_second: bound.and_then(|most| not_refuted(most, fastest)),
+            ..self
+        }
+    }
 
     /// Returns the standard error of its jobs a second as a share of them; `None` with fewer than three trials.
     pub fn error_of_rate(&self) -> Option<f64> {
@@ -264,6 +282,11 @@ pub fn leaders_by(cells: &[&Cell], by: RankedBy) -> Vec<bool> {
 pub(crate) fn are_loads(cells: &[&Cell]) -> bool {
     let is_batch = |cell: &&Cell| cell.state == State::Ok && cell.load.is_none();
     cells.iter().any(|cell| cell.load.is_some()) && !cells.iter().any(is_batch)
+}
+
+/// Returns `most`, a bound in jobs a second, unless the figure is more than 2 % above it.
+pub(crate) fn not_refuted(most: f64, jobs_per_second: Option<f64>) -> Option<f64> {
+    jobs_per_second.is_none_or(|figure| figure <= most * 1.02).then_some(most)
 }
 
 /// Returns the logarithm of each figure.
