@@ -65,10 +65,11 @@ pub struct Point {
     pub commit: Option<String>,
     /// The figure: nanoseconds or bytes per job, requests per second, or the ratio of head to base.
     pub value: f64,
-    /// The lower end of its interval; the figure itself without an interval.
-    pub lower: f64,
+    /// The lower end of its interval, in the unit of the figure; `None` without an interval, as of fewer than three
+    /// trials, or of CPU time and memory.
+    pub lower: Option<f64>,
     /// The upper end.
-    pub upper: f64,
+    pub upper: Option<f64>,
 }
 
 /// A step: the level changes here.
@@ -142,7 +143,7 @@ fn add(
     commit: Option<&str>,
     figure: Estimate,
 ) {
-    let Estimate { value, lower, upper } = figure;
+    let (value, interval) = (figure.value, figure.interval());
     if !(value.is_finite() && value > 0.0) {
         return;
     }
@@ -167,6 +168,7 @@ fn add(
         found.len() - 1
     });
     let (run, started, commit) = (run.into(), started.into(), commit.map(str::to_owned));
+    let (lower, upper) = interval.unzip();
     found[place].points.push(Point { run, started, commit, value, lower, upper });
 }
 

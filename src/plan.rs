@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     machine::{Limits, cores, refusal},
     output::count,
-    record::{Cell, Estimate, State, Trial},
+    record::{Cell, Estimate, State, Trial, not_refuted},
 };
 use paceline_core::{
     clock::nanoseconds,
@@ -262,16 +262,16 @@ impl Planned<'_> {
     }
 
     /// Returns the most jobs a second by this machine's `compute` speed. `None` if the definition bounds nothing, or if
-    /// `batch_ns` is shorter: a figure more than 2 % above its bound refutes the bound.
-    pub fn bound_per_second(&self, compute_ns: f64, batch_ns: Option<Estimate>) -> Option<f64> {
+    /// `fastest_ns`, a batch of the fastest trial, is shorter: a figure over 2 % above its bound refutes the bound.
+    pub fn bound_per_second(&self, compute_ns: f64, fastest_ns: Option<f64>) -> Option<f64> {
         let bound = self.bound(compute_ns).as_secs_f64();
         let most = (bound > 0.0).then(|| self.scale as f64 / bound)?;
-        self.unless_refuted(most, batch_ns)
+        self.unless_refuted(most, fastest_ns)
     }
 
     /// Returns `most`, a bound in jobs a second, unless a batch was faster by more than 2 %.
-    pub(crate) fn unless_refuted(&self, most: f64, batch_ns: Option<Estimate>) -> Option<f64> {
-        not_refuted(most, batch_ns.map(|batch| self.scale as f64 * 1e9 / batch.value))
+    pub(crate) fn unless_refuted(&self, most: f64, fastest_ns: Option<f64>) -> Option<f64> {
+        not_refuted(most, fastest_ns.map(|ns| self.scale as f64 * 1e9 / ns))
     }
 
     /// Returns the cell of the record, with the reason why it has no figure.
@@ -297,11 +297,6 @@ impl Planned<'_> {
     }
 }
 
-/// Returns `most`, a bound in jobs a second, unless the figure is more than 2 % above it.
-pub(crate) fn not_refuted(most: f64, jobs_per_second: Option<f64>) -> Option<f64> {
-    jobs_per_second.is_none_or(|figure| figure <= most * 1.02).then_some(most)
-}
-
 /// Returns how many cores one job can use at once.
 fn tasks(workload: &Workload) -> usize {
     usize::try_from(workload.demand().tasks).unwrap_or(usize::MAX).max(1)
@@ -319,9 +314,7 @@ mod tests {
         let planned = cells(&workload, &[models::find("tokio").unwrap()], &choice)[0];
         assert_eq!(planned.placement, Placement::Outside, "one class for all that can");
         let bound_ns = planned.bound(1.0).as_nanos() as f64;
-        let shown = |share: f64| {
-            planned.bound_per_second(1.0, Estimate::of_trials(&[bound_ns * share], 1.0)).is_some()
-        };
+        let shown = |share: f64| planned.bound_per_second(1.0, Some(bound_ns * share)).is_some();
         assert_eq!([1.5, 0.99, 0.97].map(shown), [true, true, false]);
     }
 

@@ -39,7 +39,7 @@ pub use selftest::{Equal, Planted, SelfTest, Share};
 pub(crate) use {
     files::write_whole,
     load::{LEAST, MOSTLY_LATE, by_column, late_mark, roles},
-    ranking::{are_loads, bytes_per_job_at_most, logarithms},
+    ranking::{are_loads, bytes_per_job_at_most, not_refuted},
 };
 
 use schemars::JsonSchema;
@@ -244,7 +244,7 @@ pub struct Cell {
     /// The minimum wait of its jobs by their definition, in nanoseconds.
     pub floor_ns: u64,
     /// Upper bound of the jobs a second of any model, by the waits, the maximum concurrency and this machine's cores.
-    /// `None` too if the cell exceeded it: the figure then refutes the bound.
+    /// `None` too if the cell exceeded it, even in a single trial: the figure then refutes the bound.
     pub bound_jobs_per_second: Option<f64>,
     /// Median time of a batch in each trial, in nanoseconds, in the order of the passes.
     pub trials_ns: Vec<u64>,
@@ -253,7 +253,8 @@ pub struct Cell {
     pub per_trial: PerTrial,
     /// What its warm-up trial showed of it.
     pub attest: Option<Attestation>,
-    /// CPU time of the model's process per job, over all threads, with the check of checksums.
+    /// CPU time of the model's process per job, over all threads, with the check of checksums: the estimate of the trials,
+    /// or under load that of all answers of all trials.
     pub cpu_ns_per_job: Option<f64>,
     /// CPU time of the suite's server per job.
     pub server_cpu_ns_per_job: Option<f64>,
@@ -294,9 +295,9 @@ pub struct Resources {
     pub rss_bytes_added: Option<u64>,
     /// Peak resident memory in the first batch of a trial.
     pub rss_bytes_max: Option<Estimate>,
-    /// CPU time per job in user mode.
+    /// CPU time per job in user mode, over all jobs of all trials.
     pub user_cpu_ns_per_job: f64,
-    /// CPU time per job in the kernel.
+    /// CPU time per job in the kernel, over all jobs of all trials.
     pub system_cpu_ns_per_job: f64,
     /// CPU time of the started model without jobs, as a share of one CPU.
     pub idle_cpu_share: Option<f64>,

@@ -60,6 +60,12 @@ fn a_planted_step_is_marked_at_its_run_and_two_machines_are_not_mixed() {
             (series["points"].as_array().unwrap().len(), &series["cell"]),
             (20, &"echo/tokio@2/10".into())
         );
+        // A figure of fewer than three trials.
+        let point = series["points"][0].as_object().unwrap();
+        assert!(
+            point["value"].is_f64() && point["lower"].is_null() && point["upper"].is_null(),
+            "{point:?}"
+        );
         let steps = series["steps"].as_array().unwrap();
         if series["fingerprint"] == "one" {
             assert_eq!((steps.len(), &steps[0]["run"]), (1, &"run-13-one".into()));

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     output::counted,
     plan::{Planned, cells_on},
-    record::{Cell, Estimate, State, Trial},
+    record::{Cell, State, Trial},
     run::whole,
     stats::FEWEST_NODES,
 };
@@ -129,10 +129,11 @@ impl Row<'_> {
             return Ok((Cell { nodes, ..cell.cell_with_reason(state, why) }, trials));
         }
         let nodes: Vec<String> = trials.iter().filter_map(|trial| trial.node.clone()).collect();
-        let whole = whole(cell, &trials, |batch| self.bound(at, cell, batch)).map_err(|why| {
-            let found = self.check_histograms(&trials).err();
-            found.unwrap_or_else(|| format!("{}: {why}", cell.name()))
-        })?;
+        let whole =
+            whole(cell, &trials, |fastest| self.bound(at, cell, fastest)).map_err(|why| {
+                let found = self.check_histograms(&trials).err();
+                found.unwrap_or_else(|| format!("{}: {why}", cell.name()))
+            })?;
         let (ran, wanted) = (trials.len(), trials.len() + self.missing);
         let partial = || format!("{ran} of {wanted} passes had ended when this was collected");
         let interval = whole.interval.clone().map(|what| over(&what, &nodes));
@@ -198,10 +199,10 @@ impl Row<'_> {
     }
 
     /// Returns what no model can exceed on any of the nodes; `None` if one of them has no such bound, or it is refuted.
-    fn bound(&self, at: usize, cell: &Planned<'_>, batch: Option<Estimate>) -> Option<f64> {
+    fn bound(&self, at: usize, cell: &Planned<'_>, fastest: Option<f64>) -> Option<f64> {
         let bounds = self.parts.iter().map(|(_, part)| part.cells[at].0.bound_jobs_per_second);
         let most = bounds.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max)?;
-        cell.unless_refuted(most, batch)
+        cell.unless_refuted(most, fastest)
     }
 }
 

@@ -3,10 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    record::{Cell, Estimate, Metric, inverse, logarithms},
-    stats::{LEVEL, difference, over_nodes},
-};
+use crate::record::{Cell, Estimate, Metric};
 
 /// How a figure of the head differs from the base's. Lower is better, but of requests per second higher.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,11 +56,9 @@ pub(super) fn shifts(base: &Cell, head: &Cell) -> Vec<Shift> {
 /// Returns the interval of the change of the time of a job, or of a rate, over processes, or over nodes if there are
 /// three and more, if each side has enough.
 fn of_processes(metric: Metric, base: &Cell, head: &Cell) -> Option<(f64, f64)> {
-    let figure = |rate: &f64| if metric.is_rate() { *rate } else { inverse(*rate, 1) };
-    let figures = |cell: &Cell| cell.rates().iter().map(figure).collect::<Vec<f64>>();
-    let [base, head] =
-        [base, head].map(|cell| over_nodes(&logarithms(&figures(cell)), &cell.nodes));
-    let (lower, upper) = difference(&base, &head)?.interval(LEVEL);
+    let (lower, upper) = head.rate_over(base)?;
+    // The time of a job is the inverse of the rate.
+    let (lower, upper) = if metric.is_rate() { (lower, upper) } else { (-upper, -lower) };
     Some((lower.exp_m1(), upper.exp_m1()))
 }
 

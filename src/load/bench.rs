@@ -336,7 +336,7 @@ impl Bench<'_> {
         };
         Ok(Cell {
             jobs_per_second,
-            bound_jobs_per_second: self.bound(served, offered, jobs_per_second),
+            bound_jobs_per_second: self.bound(served, offered, &per_trial.jobs_per_second),
             modes: medians.and_then(|medians| modes(&medians)),
             interval: Some(Estimate::interval_of(trials.len())),
             latency: merged("the latency", |loaded| Some(&loaded.latency))?,
@@ -351,14 +351,11 @@ impl Bench<'_> {
         })
     }
 
-    /// Returns the bound of a server at the rate `offered`, in requests per second; `None` if its figure exceeds it.
-    pub(super) fn bound(
-        &self,
-        served: &Served<'_>,
-        offered: f64,
-        figure: Option<Estimate>,
-    ) -> Option<f64> {
-        shown_bound(served.bound(self.session.compute_ns, offered), figure)
+    /// Returns the bound of a server at the rate `offered`, in requests per second; `None` if its `trials`, in the
+    /// same unit, refute it.
+    pub(super) fn bound(&self, served: &Served<'_>, offered: f64, trials: &[f64]) -> Option<f64> {
+        let own = served.bound(self.session.compute_ns, f64::INFINITY);
+        shown_bound(own, offered, trials)
     }
 }
 

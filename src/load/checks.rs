@@ -3,18 +3,24 @@
 use std::time::Duration;
 
 use super::{LITTLE, MOST_LITTLE_ERROR};
-use crate::{output::long, plan::not_refuted, record::Estimate};
+use crate::{
+    output::long,
+    record::{Estimate, not_refuted},
+};
 use paceline_core::{
     clock::nanoseconds,
     generator::{Drive, Loaded},
     histogram::Distribution,
 };
 
-/// Returns `most`, a bound in requests a second, if it is one; `None` if nothing bounds the server, or `figure` exceeds
-/// the bound.
-pub(super) fn shown_bound(most: f64, figure: Option<Estimate>) -> Option<f64> {
+/// Returns the lower of the server's `own` bound and what was `offered`, all in requests a second; `None` if neither
+/// bounds it, one of the `trials` exceeds its own, or their mean what was offered: arrivals at random do so in some.
+pub(super) fn shown_bound(own: f64, offered: f64, trials: &[f64]) -> Option<f64> {
+    let most = own.min(offered);
+    not_refuted(own, trials.iter().copied().reduce(f64::max))?;
     let bounded = most.is_finite() && most > 0.0;
-    bounded.then(|| not_refuted(most, figure.map(|jobs| jobs.value)))?
+    let mean = Estimate::of_trials(trials, 0.0).map(|of| of.value);
+    bounded.then(|| not_refuted(most, mean))?
 }
 
 /// Returns why the server cannot have waited as long as its jobs define, if it cannot: receipts alone do not prove it.
@@ -206,12 +212,16 @@ mod tests {
 
     #[test]
     fn a_bound_is_shown_if_it_is_one_and_no_figure_refutes_it() {
-        let figure = |rate: f64| Estimate::of_trials(&[rate], 1.0);
-        assert_eq!(shown_bound(100.0, None), Some(100.0));
-        assert_eq!(shown_bound(100.0, figure(101.9)), Some(100.0));
-        assert_eq!(shown_bound(100.0, figure(102.1)), None);
+        let shown = |trials: &[f64], offered| shown_bound(100.0, offered, trials);
+        assert_eq!(shown(&[], f64::INFINITY), Some(100.0));
+        assert_eq!(shown(&[101.9], f64::INFINITY), Some(100.0));
+        assert_eq!(shown(&[102.1], f64::INFINITY), None);
+        // One trial is enough, unless only the rate that was offered in all of them is below it.
+        assert_eq!(shown(&[60.0, 102.1, 60.0], f64::INFINITY), None);
+        assert_eq!(shown(&[60.0, 70.0, 60.0], 65.0), Some(65.0));
+        assert_eq!(shown(&[60.0, 90.0, 90.0], 65.0), None);
         assert_eq!(
-            [f64::INFINITY, f64::NAN, 0.0, -1.0].map(|most| shown_bound(most, None)),
+            [f64::INFINITY, f64::NAN, 0.0, -1.0].map(|own| shown_bound(own, f64::INFINITY, &[])),
             [None; 4]
         );
     }

@@ -196,12 +196,12 @@ impl Bench<'_> {
 
     /// Returns the cell of a server whose search is over, with its latency at the shares that were asked for.
     fn at_the_knee(&mut self, served: &Served<'_>, search: Search) -> Cell {
-        let mut cell = search
-            .found()
-            .unwrap_or_else(|why| served.ended(State::Invalid, why, self.order.drive, self.order));
+        let fault = |why| served.ended(State::Invalid, why, self.order.drive, self.order);
+        let mut cell = search.found().unwrap_or_else(fault);
         if cell.load.as_ref().is_some_and(|load| load.knee.is_some()) {
             // The rate was searched: it bounds nothing.
-            cell.bound_jobs_per_second = self.bound(served, f64::INFINITY, cell.jobs_per_second);
+            let rates = &cell.per_trial.jobs_per_second;
+            cell.bound_jobs_per_second = self.bound(served, f64::INFINITY, rates);
         }
         self.at_shares(served, &mut cell);
         cell

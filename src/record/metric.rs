@@ -65,8 +65,7 @@ impl Metric {
                 Some(rate.per_second(1))
             }
             Metric::Requests => cell.requests_per_second(),
-            // The latency at a knee is that of another rate in each run.
-            Metric::P99 => cell.own_latency("p99").filter(|_| !cell.is_at_knee()),
+            Metric::P99 => cell.latency_to_compare("p99"),
             Metric::Cpu => cell.cpu_ns_per_job.map(Estimate::exactly),
             Metric::Memory => {
                 let added = cell.resources?.rss_bytes_added?;

@@ -7,7 +7,10 @@ use super::{
     Cell, Estimate, Knee, Loop, State,
     load::{by_column, is_over_half, mostly_late},
 };
-use crate::stats::{FEWEST_TRIALS, Passes, RESOLUTION, best, in_order, over_nodes, slope};
+use crate::stats::{
+    FEWEST_TRIALS, LEVEL, Passes, RESOLUTION, best, difference, figures_over_nodes, in_order,
+    over_nodes, slope, standard_error,
+};
 use paceline_core::perform::Placement;
 
 /// The shortest wait by which models are ranked, in nanoseconds: below it, timer resolution decides.
@@ -76,11 +79,22 @@ impl Cell {
         self.load.as_ref().is_none_or(|load| load.looped == Loop::Closed)
     }
 
+    /// Returns its jobs a second, unless a search for the knee found only the least that the server keeps: such a rate is
+    /// no figure to follow over runs.
+    pub fn exact_rate(&self) -> Option<Estimate> {
+        self.jobs_per_second.filter(|_| self.least_mark().is_empty())
+    }
+
     /// Returns the requests per second of a server under load, if they are not those that it was given, nor only the
     /// least that it keeps.
     pub fn requests_per_second(&self) -> Option<Estimate> {
-        let found = self.has_own_rate() || self.is_at_knee() && self.least_mark().is_empty();
-        self.jobs_per_second.filter(|_| self.load.is_some() && found)
+        let found = self.has_own_rate() || self.is_at_knee();
+        self.exact_rate().filter(|_| self.load.is_some() && found)
+    }
+
+    /// Returns its own latency in the column `name`, unless it was measured at a knee: each run has that at another rate.
+    pub fn latency_to_compare(&self, name: &str) -> Option<Estimate> {
+        self.own_latency(name).filter(|_| !self.is_at_knee())
     }
 
     /// Returns whether it was measured at the highest rate that a search found for it.
@@ -146,6 +160,44 @@ impl Cell {
             return self.trials_ns.iter().map(|ns| self.scale as f64 * 1e9 / *ns as f64).collect();
         }
         self.per_trial.jobs_per_second.clone()
+    }
+}
+
+impl Cell {
+    /// Returns the logarithms of its jobs a second: of each trial, or of each node if there are three and more.
+    fn logs_of_rate(&self) -> Vec<f64> {
+        over_nodes(&logarithms(&self.rates()), &self.nodes)
+    }
+
+    /// Returns the 95 % interval of the logarithm of its jobs a second over those of `base`, from the trials of both
+    /// (Welch), or from their nodes; `None` if one of them has fewer than three: the interval of a ratio needs both.
+    pub fn rate_over(&self, base: &Cell) -> Option<(f64, f64)> {
+        Some(difference(&base.logs_of_rate(), &self.logs_of_rate())?.interval(LEVEL))
+    }
+
+    /// Returns CPU time per job as the estimate of the trials, in nanoseconds; `None` if they have no such figures.
+    pub fn cpu_of_trials(&self) -> Option<f64> {
+        let trials = figures_over_nodes(&self.per_trial.cpu_ns_per_job, &self.nodes);
+        Estimate::of_trials(&trials, 0.0).map(|of| of.value)
+    }
+
+    /// Applies the rules of now to a cell of an older record: its CPU time was that of all jobs together, by which the order
+    /// of models may be another than by trials, and a bound was refuted by the mean of the trials alone.
+    pub(super) fn by_rules_of_now(self) -> Self {
+        let fastest = self.rates().into_iter().reduce(f64::max);
+        // At a rate that was given, that is the bound, and arrivals at random exceed it in some trials.
+        let fastest = fastest.filter(|_| self.has_own_rate() || self.is_at_knee());
+        let bound = self.bound_jobs_per_second;
+        Cell {
+            cpu_ns_per_job: self.cpu_of_trials().or(self.cpu_ns_per_job),
+            bound_jobs_per_second: bound.and_then(|most| not_refuted(most, fastest)),
+            ..self
+        }
+    }
+
+    /// Returns the standard error of its jobs a second as a share of them; `None` with fewer than three trials.
+    pub fn error_of_rate(&self) -> Option<f64> {
+        standard_error(&self.logs_of_rate())
     }
 }
 
@@ -230,6 +282,11 @@ pub fn leaders_by(cells: &[&Cell], by: RankedBy) -> Vec<bool> {
 pub(crate) fn are_loads(cells: &[&Cell]) -> bool {
     let is_batch = |cell: &&Cell| cell.state == State::Ok && cell.load.is_none();
     cells.iter().any(|cell| cell.load.is_some()) && !cells.iter().any(is_batch)
+}
+
+/// Returns `most`, a bound in jobs a second, unless the figure is more than 2 % above it.
+pub(crate) fn not_refuted(most: f64, jobs_per_second: Option<f64>) -> Option<f64> {
+    jobs_per_second.is_none_or(|figure| figure <= most * 1.02).then_some(most)
 }
 
 /// Returns the logarithm of each figure.

@@ -58,6 +58,7 @@ pub(crate) fn assemble(
     if run.instrument == "trials" {
         keep_last(&mut cells);
     }
+    let cells = cells.into_iter().map(Cell::by_rules_of_now).collect();
     let trials = parse_lines(&folder.join(TRIALS), trials)?;
     Ok(Record { folder: folder.to_owned(), run, cells, trials, nodes: None })
 }

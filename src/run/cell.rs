@@ -259,7 +259,7 @@ impl<'a> CellInProgress<'a> {
 
     /// Returns the cell of all trials; failed if their histograms cannot be read.
     fn cell(&self, session: &Session) -> Cell {
-        let bound = |batch| self.planned.bound_per_second(session.compute_ns, batch);
+        let bound = |fastest| self.planned.bound_per_second(session.compute_ns, fastest);
         let whole = whole(self.planned, &self.trials, bound);
         whole.unwrap_or_else(|why| failed_cell(self.planned, &HostError::Fault(Fault::Failed(why))))
     }

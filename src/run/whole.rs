@@ -11,12 +11,12 @@ use paceline_core::{histogram::Distribution, usage::Usage};
 /// Bytes in a page, the unit in which the kernel counts memory.
 const PAGE: f64 = 4096.0;
 
-/// Combines `trials`, in the order of their passes, into a cell. `bound` takes the time of a batch, and returns what no
-/// model can exceed.
+/// Combines `trials`, in the order of their passes, into a cell. `bound` takes the nanoseconds of a batch in the fastest
+/// trial, and returns what no model can exceed, in jobs a second.
 pub(crate) fn whole(
     planned: &Planned<'_>,
     trials: &[Trial],
-    bound: impl FnOnce(Option<Estimate>) -> Option<f64>,
+    bound: impl FnOnce(Option<f64>) -> Option<f64>,
 ) -> Result<Cell, String> {
     let median = |trial: &Trial| {
         let times: Vec<f64> = trial.times_ns.iter().map(|ns| *ns as f64).collect();
@@ -61,10 +61,10 @@ pub(crate) fn whole(
         let all = trials.iter().filter_map(|trial| Some((trial.trial, of(trial).as_ref()?)));
         Distribution::merged(what, all)
     };
-    Ok(Cell {
+    let cell = Cell {
         trials_ns: medians.iter().map(|ns| *ns as u64).collect(),
         attest: trials.last().map(|trial| trial.attest.clone()),
-        bound_jobs_per_second: bound(batch_ns),
+        bound_jobs_per_second: bound(medians.iter().copied().reduce(f64::min)),
         cpu_ns_per_job: resources.cpu_ns_per_job(),
         server_cpu_ns_per_job: Some(server_ns as f64 / jobs),
         server_busy_share_max: busiest.reduce(f64::max),
@@ -78,7 +78,8 @@ pub(crate) fn whole(
         nodes,
         per_trial,
         ..planned.cell_with_time(State::Ok, batch_ns, Estimate::interval_of(trials.len()))
-    })
+    };
+    Ok(Cell { cpu_ns_per_job: cell.cpu_of_trials().or(cell.cpu_ns_per_job), ..cell })
 }
 
 /// Returns the jobs of all measured batches.

@@ -56,6 +56,13 @@ pub(super) fn mean(values: &[f64]) -> Option<Trimmed> {
     Some(Trimmed { mean, se: (squares / (count - 1.0) / count).sqrt(), df: count - 1.0 })
 }
 
+/// Returns the standard error of the mean of `values`, in their unit; `None` if there are fewer than [`FEWEST_TRIALS`], or
+/// one is not finite.
+#[must_use]
+pub fn standard_error(values: &[f64]) -> Option<f64> {
+    mean(values).filter(|_| values.len() >= FEWEST_TRIALS).map(|mean| mean.se)
+}
+
 /// Returns by how much the mean of `head` exceeds that of `base`, for unpaired values with unequal variances (Welch,
 /// 1938). `None` if one of them has fewer than [`FEWEST_TRIALS`], or a value is not finite.
 ///

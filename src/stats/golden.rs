@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     Passes, Trimmed, best, clopper_pearson, difference, discoveries, estimate, in_order, most_loss,
-    t::t_quantile, usl,
+    standard_error, t::t_quantile, usl,
 };
 
 /// Returns the vectors of one kind.
@@ -112,6 +112,8 @@ fn the_estimate_of_trials_is_that_of_scipy() {
         for (ours, of) in [(value, "value"), (lower, "lower"), (upper, "upper")] {
             assert!((ours / number(&vector[of]) - 1.0).abs() < 1e-8, "{of}: {ours}");
         }
+        let logs: Vec<f64> = numbers(&vector["trials"]).iter().map(|figure| figure.ln()).collect();
+        same(standard_error(&logs).unwrap(), &vector["se"]);
     }
 }
 

@@ -173,6 +173,14 @@ fn a_row_has_its_figures_in_the_columns_of_their_units_and_its_reason() {
     ] {
         assert_eq!(field(rows, name, figure), wanted, "{name} {figure}");
     }
+    // Of one process: figures, and no interval.
+    let single = rows(&Export::Csv.render(&RUNS[4]));
+    for figure in ["jobs_per_second", "batch_ns", "latency_ns_p50", "rss_bytes_max"] {
+        assert_ne!(field(&single, "sleep/tokio@8/100", figure), "", "{figure}");
+        for end in ["lower", "upper"].map(|end| format!("{figure}_{end}")) {
+            assert_eq!(field(&single, "sleep/tokio@8/100", &end), "", "{end}");
+        }
+    }
     assert!(field(&run, "sleep/threads/100000", "reason").contains("ulimit -u 100256"));
     assert!(field(&gate, "switch/may/10", "reason").contains("killed"));
 }

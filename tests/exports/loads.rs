@@ -1,8 +1,9 @@
 //! What `paceline load` shows, in every export of a run.
 
 use paceline::{
+    history::series,
     load::{METRICS, MetricUnit},
-    record::{Cell, Knee, KneeStep, Record, State},
+    record::{Cell, Knee, KneeStep, Metric, Record, State},
     report::{Export, Extent, Sources, load_table, page},
 };
 use paceline_core::generator::Interval;
@@ -229,26 +230,72 @@ fn a_latency_that_is_mostly_the_generators_lateness_is_marked_or_left_out() {
     assert!(tried.contains("2.50 % of requests were errors"), "{tried}");
 }
 
+/// Returns the same server at a knee, at which it gave way for this reason.
+fn at_a_knee(gave_way: Option<&str>) -> Record {
+    let mut record = loaded();
+    let load = record.cells[0].load.as_mut().unwrap();
+    let step = |share: f64, gave_way: Option<&str>| KneeStep {
+        rate: load.rate.unwrap() * share,
+        latency_ns_p99: Some(5e6),
+        mostly_late: false,
+        gave_way: gave_way.map(str::to_owned),
+    };
+    let steps = vec![step(0.5, None), step(1.0, None), step(1.05, gave_way)];
+    let steps = steps.into_iter().take(if gave_way.is_some() { 3 } else { 2 }).collect();
+    let gave_way = gave_way.map(str::to_owned);
+    load.knee = Some(Knee { limit_ns: 9_000_000, steps, gave_way });
+    record
+}
+
+/// Their readers follow figures over runs, and would take a change of the generator, or of the rate, for one of the server.
+#[test]
+fn exports_that_follow_figures_have_no_least_rate_and_no_latency_at_a_knee() {
+    let formats = [
+        Export::Bmf,
+        Export::ActionBigger,
+        Export::ActionSmaller,
+        Export::Otava,
+        Export::Junit,
+        Export::OpenMetrics,
+    ];
+    let rate = [
+        "\"throughput\"",
+        " throughput\"",
+        "\njobs_per_second",
+        "throughput_jobs_per_second{",
+        "bound_ratio{",
+    ];
+    let least = "throughput_least_jobs_per_second{";
+    let late = Some("generator late: 9 of 100 starts were over 1 ms late");
+    for (gave_way, exact) in
+        [(late, false), (None, false), (Some("the 99th percentile is 50.00 ms"), true)]
+    {
+        let record = at_a_knee(gave_way);
+        let text: String = formats.iter().map(|export| export.render(&record)).collect();
+        assert_eq!(rate.map(|part| text.contains(part)), [exact; 5], "{text}");
+        assert_eq!(text.contains(least), !exact, "{text}");
+        let latencies = ["latency_", "\"latency\"", "service_time", "schedule_error"];
+        assert!(!latencies.iter().any(|name| text.contains(name)), "{text}");
+        assert!(text.contains("cpu_per_job"), "{text}");
+        // The history has the same of them.
+        let metrics: Vec<Metric> =
+            series(&[record], &[]).iter().map(|series| series.metric).collect();
+        assert_eq!(metrics.contains(&Metric::Requests), exact);
+        assert!(!metrics.contains(&Metric::P99));
+    }
+    let open: String = formats.iter().map(|export| export.render(&loaded())).collect();
+    assert!(rate.iter().all(|part| open.contains(part)) && !open.contains(least), "{open}");
+}
+
 #[test]
 fn a_rate_that_is_only_the_least_that_a_server_keeps_is_marked_wherever_it_is_shown() {
     let shown = |gave_way: Option<&str>| {
-        let mut record = loaded();
-        let load = record.cells[0].load.as_mut().unwrap();
-        let step = |share: f64, gave_way: Option<&str>| KneeStep {
-            rate: load.rate.unwrap() * share,
-            latency_ns_p99: Some(5e6),
-            mostly_late: false,
-            gave_way: gave_way.map(str::to_owned),
-        };
-        let steps = vec![step(0.5, None), step(1.0, None), step(1.05, gave_way)];
-        let steps = steps.into_iter().take(if gave_way.is_some() { 3 } else { 2 }).collect();
-        let gave_way = gave_way.map(str::to_owned);
-        load.knee = Some(Knee { limit_ns: 9_000_000, steps, gave_way });
+        let record = at_a_knee(gave_way);
         let csv = Export::Csv.render(&record);
         let mut csv = csv::Reader::from_reader(csv.as_bytes());
         let place = csv.headers().unwrap().iter().position(|name| name == "knee_is_least");
         let least = csv.records().next().unwrap().unwrap()[place.unwrap()].to_owned();
-        let html = page(&Sources { records: &[record.clone()], ..Sources::default() });
+        let html = page(&Sources { records: std::slice::from_ref(&record), ..Sources::default() });
         let table = load_table(&record.cells, Extent::Short);
         ([table, Export::Markdown.render(&record), html], least)
     };

@@ -48,7 +48,8 @@ def estimates():
         trials = np.exp(RANDOM.normal(16, 0.2, n))
         x = np.log(trials)
         low, high = stats.t.interval(0.95, n - 1, loc=x.mean(), scale=stats.sem(x))
-        yield {"trials": trials.tolist(), "value": stats.gmean(trials), "lower": np.exp(low), "upper": np.exp(high)}
+        ends = {"value": stats.gmean(trials), "lower": np.exp(low), "upper": np.exp(high)}
+        yield {"trials": trials.tolist(), **ends, "se": stats.sem(x)}
 
 
 def best():

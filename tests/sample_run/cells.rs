@@ -179,6 +179,7 @@ fn measured(
         cpu_ns_per_job: [0.99, 1.0, 1.01].map(|share| cpu * share).to_vec(),
         ..PerTrial::default()
     };
+    cell.cpu_ns_per_job = cell.cpu_of_trials();
     cell.service_time = merged(|r| r.service_time.as_ref());
     cell.timer_lateness = merged(|r| r.timer_lateness.as_ref());
     let most = f64::from(6 << 20) + added as f64;

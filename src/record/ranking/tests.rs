@@ -318,3 +318,29 @@ fn cells_are_loads_if_one_is_and_no_batch_was_measured() {
     assert!(are_loads(&[&load, &refused]));
     assert!(!are_loads(&[&load, &batch]) && !are_loads(&[&batch]) && !are_loads(&[&refused]));
 }
+
+#[test]
+fn a_cell_of_an_older_record_has_the_cpu_time_of_its_trials_and_no_bound_that_one_of_them_exceeds()
+{
+    // The second trial had by far the most jobs.
+    let old = |bound: f64, load: Option<LoadFigures>| Cell {
+        cpu_ns_per_job: Some(190.0),
+        bound_jobs_per_second: Some(bound),
+        load,
+        per_trial: PerTrial {
+            jobs_per_second: vec![71.8, 46.4, 42.8],
+            cpu_ns_per_job: vec![100.0, 200.0, 400.0],
+            ..PerTrial::default()
+        },
+        ..cell("a", vec![])
+    };
+    let read = old(54.08, None).by_rules_of_now();
+    assert!((read.cpu_ns_per_job.unwrap() - 200.0).abs() < 1e-9, "{:?}", read.cpu_ns_per_job);
+    let bound = |bound, load| old(bound, load).by_rules_of_now().bound_jobs_per_second;
+    assert_eq!([54.08, 70.3, 70.5].map(|most| bound(most, None)), [None, None, Some(70.5)]);
+    // A rate that was given is exceeded by chance in some trials.
+    let served = |looped| Some(LoadFigures::new(looped, None, None, 4));
+    assert_eq!([Loop::Closed, Loop::Open].map(|of| bound(54.08, served(of))), [None, Some(54.08)]);
+    let without = Cell { per_trial: PerTrial::default(), ..old(54.08, None) };
+    assert_eq!(without.clone().by_rules_of_now(), without);
+}

@@ -231,10 +231,12 @@ impl Columns {
         self.fields.push(finite(number).map_or_else(String::new, |number| number.to_string()));
     }
 
+    /// Adds a figure and the ends of its interval, which are empty without one.
     fn estimate(&mut self, name: &str, estimate: Option<Estimate>) {
+        let interval = estimate.and_then(Estimate::interval);
         self.number(name, estimate.map(|estimate| estimate.value));
-        self.number(&format!("{name}_lower"), estimate.map(|estimate| estimate.lower));
-        self.number(&format!("{name}_upper"), estimate.map(|estimate| estimate.upper));
+        self.number(&format!("{name}_lower"), interval.map(|(lower, _)| lower));
+        self.number(&format!("{name}_upper"), interval.map(|(_, upper)| upper));
     }
 
     /// Adds the latencies. Their p50 and p99 have the names and values of the record: the means of the trials, and not

@@ -88,7 +88,8 @@ fn test(cell: &Cell, figures: &[Figure]) -> Test {
 }
 
 /// Returns jobs a second, and the costs of a job or a batch, but no latency that is mostly the lateness of the load
-/// generator: these formats have no room to say so. Empty if the cell is not `ok`.
+/// generator, no rate that is only the least that a server keeps, and no latency at a knee: these formats have no room to
+/// say so, and their readers follow figures over runs, as the history does. Empty if the cell is not `ok`.
 fn figures(cell: &Cell) -> Vec<Figure> {
     if cell.state != State::Ok {
         return vec![];
@@ -96,18 +97,19 @@ fn figures(cell: &Cell) -> Vec<Figure> {
     let added = cell.resources.and_then(|used| used.rss_bytes_added);
     let late = cell.latencies_of_the_generator();
     let known = [
-        ("jobs_per_second", "jobs/s", cell.jobs_per_second),
+        ("jobs_per_second", "jobs/s", cell.exact_rate()),
         (Metric::Throughput.figure(), "ns", Metric::Throughput.of(cell)),
-        ("latency_p50_ns", "ns", cell.own_latency("p50")),
-        ("latency_p99_ns", "ns", cell.own_latency("p99")),
+        ("latency_p50_ns", "ns", cell.latency_to_compare("p50")),
+        ("latency_p99_ns", "ns", cell.latency_to_compare("p99")),
         (Metric::Cpu.figure(), "ns", Metric::Cpu.of(cell)),
         ("memory_added_bytes", "bytes", added.map(|added| Estimate::exactly(added as f64))),
     ];
-    // The other columns of a load's table. Offered rates and counts of answers are not comparable figures.
+    // The other columns of a load's table. Offered rates and counts of answers are not comparable figures, and at a knee
+    // all are of another rate in each run.
     let loads = METRICS.iter().filter_map(|metric| {
         let name = metric.figure.filter(|name| known.iter().all(|(of, ..)| of != name))?;
         let unit = if metric.unit == MetricUnit::Time { "ns" } else { "share" };
-        let own = metric.of(cell).filter(|_| !late.contains(&metric.name));
+        let own = metric.of(cell).filter(|_| !late.contains(&metric.name) && !cell.is_at_knee());
         Some((name, unit, own.map(Estimate::exactly)))
     });
     known
@@ -155,25 +157,36 @@ type FamilyValue = fn(&Cell) -> Option<f64>;
 const RATE: &str = "jobs_per_second";
 const S: &str = "seconds";
 const RATIO: &str = "ratio";
-const FAMILIES: [(Family, FamilyValue); 23] = [
+const FAMILIES: [(Family, FamilyValue); 24] = [
     (("throughput_jobs_per_second", RATE, "jobs a second, mean of the trials"), |c| {
-        Some(c.jobs_per_second?.value)
+        Some(c.exact_rate()?.value)
     }),
     (("throughput_lower_jobs_per_second", RATE, "the lower end of its 95 % interval"), |c| {
-        Some(c.jobs_per_second?.interval()?.0)
+        Some(c.exact_rate()?.interval()?.0)
     }),
     (("throughput_upper_jobs_per_second", RATE, "the upper end of its 95 % interval"), |c| {
-        Some(c.jobs_per_second?.interval()?.1)
+        Some(c.exact_rate()?.interval()?.1)
     }),
-    (("bound_ratio", RATIO, "jobs a second as a share of their bound"), Cell::share_of_bound),
+    // Labels are constant over runs, so whether a rate is exact can be no label.
+    (
+        (
+            "throughput_least_jobs_per_second",
+            RATE,
+            "a rate that the server keeps, and it may keep more",
+        ),
+        |c| c.jobs_per_second.filter(|_| c.exact_rate().is_none()).map(|rate| rate.value),
+    ),
+    (("bound_ratio", RATIO, "jobs a second as a share of their bound"), |c| {
+        c.exact_rate().and_then(|_| c.share_of_bound())
+    }),
     (("latency_p50_seconds", S, "median latency, mean of the trials"), |c| {
-        Some(c.own_latency("p50")?.value / 1e9)
+        Some(c.latency_to_compare("p50")?.value / 1e9)
     }),
     (("latency_p90_seconds", S, "90th percentile of all latencies"), |c| {
         own_seconds(c, "p90", c.latency.as_ref()?.p90())
     }),
     (("latency_p99_seconds", S, "99th percentile of latency, mean of the trials"), |c| {
-        Some(c.own_latency("p99")?.value / 1e9)
+        Some(c.latency_to_compare("p99")?.value / 1e9)
     }),
     (("latency_p999_seconds", S, "99.9th percentile of all latencies"), |c| {
         own_seconds(c, "p99.9", c.latency.as_ref()?.p999())
@@ -182,10 +195,10 @@ const FAMILIES: [(Family, FamilyValue); 23] = [
         own_seconds(c, "max", Some(c.latency.as_ref()?.ns_max))
     }),
     (("service_time_p99_seconds", S, "99th percentile of all service times"), |c| {
-        seconds(c.service_time.as_ref()?.p99())
+        seconds(c.service_time.as_ref()?.p99()).filter(|_| !c.is_at_knee())
     }),
     (("schedule_error_p99_seconds", S, "how late the load generator started requests, p99"), |c| {
-        seconds(c.load.as_ref()?.schedule_error.as_ref()?.p99())
+        seconds(c.load.as_ref()?.schedule_error.as_ref()?.p99()).filter(|_| !c.is_at_knee())
     }),
     (("generator_cpu_max_ratio", RATIO, "most of a CPU that the load generator used"), |c| {
         c.load.as_ref()?.generator_cpu_share_max
@@ -223,9 +236,10 @@ const FAMILIES: [(Family, FamilyValue); 23] = [
     }),
 ];
 
-/// Returns a latency unless it is mostly the lateness of the load generator.
+/// Returns a latency unless it is mostly the lateness of the load generator, or was measured at a knee.
 fn own_seconds(cell: &Cell, name: &str, ns: Option<u64>) -> Option<f64> {
-    seconds(ns).filter(|_| !cell.latencies_of_the_generator().contains(&name))
+    let own = !cell.is_at_knee() && !cell.latencies_of_the_generator().contains(&name);
+    seconds(ns).filter(|_| own)
 }
 
 fn seconds(ns: Option<u64>) -> Option<f64> {

@@ -337,11 +337,12 @@ pub(super) fn over_time(title: &str, series: &history::Series) -> Plot {
         .points
         .iter()
         .enumerate()
-        .map(|(index, of)| {
-            point(
-                (index + 1) as f64,
-                Estimate { value: of.value, lower: of.lower, upper: of.upper },
-            )
+        .map(|(index, of)| Point {
+            x: (index + 1) as f64,
+            y: of.value,
+            lower: of.lower,
+            upper: of.upper,
+            after_gap: false,
         })
         .collect();
     let every = series.points.len().div_ceil(6).max(1);

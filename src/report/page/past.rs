@@ -27,11 +27,9 @@ fn chart(series: &Series, index: usize) -> Figure {
         Table::new(format!("{title}, run by run"), "run | commit | figure | interval | step");
     for (place, point) in series.points.iter().enumerate() {
         let step = series.steps.iter().find(|step| step.index == place);
-        let interval = if point.lower < point.upper {
-            format!("{} to {}", value(series, point.lower), value(series, point.upper))
-        } else {
-            String::new()
-        };
+        let between =
+            |(lower, upper)| format!("{} to {}", value(series, lower), value(series, upper));
+        let interval = point.lower.zip(point.upper).map_or_else(String::new, between);
         table.rows.push(vec![
             name(&point.run).into(),
             Data::of(

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     output::{count, counted, rate},
-    record::Estimate,
+    record::{Cell, Estimate},
     report::chart::{Bar, Series},
 };
 
@@ -27,7 +27,7 @@ pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
     };
     let (mut drawn, mut without): (Vec<Series>, Vec<String>) = (vec![], vec![]);
     for (model, of) in models {
-        let base = of[0].at(scale).and_then(own_figure).filter(|_| all_at(&of, scale));
+        let base = of[0].at(scale).filter(|_| all_at(&of, scale));
         let Some(base) = base else {
             without.push(name(model));
             continue;
@@ -35,15 +35,9 @@ pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
         let fewest = of[0].workers.unwrap_or(1);
         let mut up = Series { name: name(model), index: of[0].style, points: vec![] };
         for line in &of {
-            let (Some(jobs), Some(workers)) = (line.at(scale).and_then(own_figure), line.workers)
-            else {
-                continue;
-            };
-            let ratio = if workers == fewest {
-                Estimate { value: 1.0, lower: 1.0, upper: 1.0 }
-            } else {
-                over(jobs, base)
-            };
+            let jobs = line.at(scale).and_then(|cell| Some((own_figure(cell)?, over(cell, base)?)));
+            let (Some((jobs, ratio)), Some(workers)) = (jobs, line.workers) else { continue };
+            let ratio = if workers == fewest { Estimate::exactly(1.0) } else { ratio };
             up.points.push(charts::point(workers as f64, ratio));
             let ideal = workers as f64 / fewest as f64;
             table.rows.push(vec![
@@ -63,8 +57,9 @@ pub(super) fn speed_up(lines: &[Line]) -> Option<Figure> {
         picture: Some(Picture::Plot(charts::speed_up(drawn))),
         caption: format!(
             "Throughput with more workers over that with the fewest, of all models at {} {at}. The dotted line is \
-             the ideal: twice the workers, twice the throughput. Bars are as far as both intervals allow.{}",
+             the ideal: twice the workers, twice the throughput. {}{}",
             count(scale),
+            INTERVAL,
             left_out(&without)
         ),
         table,
@@ -95,13 +90,15 @@ fn without_scale(title: &str, kind: &'static str, lines: &[Line], table: Table) 
 
 const OVER_SEQUENTIAL: &str = "Speed-up over the sequential program of the same language";
 
-/// Returns the ratio, with the interval that both intervals allow.
-fn over(jobs: Estimate, base: Estimate) -> Estimate {
-    Estimate {
-        value: jobs.value / base.value,
-        lower: jobs.lower / base.upper,
-        upper: jobs.upper / base.lower,
-    }
+/// What the bars of a ratio are.
+const INTERVAL: &str = "Bars are 95 % intervals of the ratio (Welch); there is none if one of both has fewer than 3 trials.";
+
+/// Returns the ratio of throughputs, with its interval if both have enough trials for one.
+fn over(cell: &Cell, base: &Cell) -> Option<Estimate> {
+    let value = own_figure(cell)?.value / own_figure(base)?.value;
+    let interval =
+        |(lower, upper): (f64, f64)| Estimate { value, lower: lower.exp(), upper: upper.exp() };
+    Some(cell.rate_over(base).map_or_else(|| Estimate::exactly(value), interval))
 }
 
 /// Returns, for jobs that wait for no timer, the speed-up of each model over the sequential program of its language, or
@@ -123,9 +120,9 @@ pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
         return None;
     }
     let times = |(line, base): &(&Line, &Line), scale: usize| {
-        let (jobs, of_base) =
-            (line.at(scale).and_then(own_figure)?, base.at(scale).and_then(own_figure)?);
-        Some((jobs, over(jobs, of_base))).filter(|(_, times)| times.value.is_finite())
+        let cell = line.at(scale)?;
+        let times = over(cell, base.at(scale)?)?;
+        Some((own_figure(cell)?, times)).filter(|_| times.value.is_finite())
     };
     let Some(scale) = common_scale(lines, &pairs, |pair, scale| times(pair, scale).is_some())
     else {
@@ -153,8 +150,9 @@ pub(super) fn over_sequential(lines: &[Line]) -> Option<Figure> {
         picture: Some(Picture::Bars(charts::over_sequential(bars))),
         caption: format!(
             "All at {}. These jobs wait for no timer. If they only compute, an event loop is no speed-up: its bar ends near 1, \
-             and the ideal is as many times as there are workers, on as many cores.{}",
+             and the ideal is as many times as there are workers, on as many cores. {}{}",
             counted(scale, "job at once"),
+            INTERVAL,
             left_out(&without)
         ),
         table,
@@ -176,7 +174,7 @@ fn sequential<'l, 'a>(lines: &'l [Line<'a>], line: &Line<'a>) -> Option<&'l Line
 mod tests {
     use super::*;
     use crate::{
-        record::{Cell, State},
+        record::{PerTrial, State},
         report::page::{lines::lines, scaling},
     };
     use paceline_core::perform::Placement;
@@ -209,6 +207,34 @@ mod tests {
     }
 
     const BOTH: &[usize] = &[1, 2];
+
+    #[test]
+    fn a_speed_up_has_an_interval_only_if_both_of_its_figures_have_three_trials() {
+        let both = [("sequential", &[1][..], &[10][..]), ("rayon", BOTH, &[10])];
+        let shown = |of_base: usize, of_two: usize| {
+            let mut all = cells(&both);
+            for cell in &mut all {
+                let trials = if cell.workers == Some(2) { of_two } else { of_base };
+                let rate = cell.jobs_per_second.unwrap().value;
+                let rates: Vec<f64> =
+                    [0.98, 1.0, 1.02][..trials].iter().map(|share| share * rate).collect();
+                cell.jobs_per_second = Estimate::of_trials(&rates, 0.0);
+                cell.per_trial = PerTrial { jobs_per_second: rates, ..PerTrial::default() };
+            }
+            let [up, over] = [speed_up, over_sequential].map(|make| figure_of(&all, make).unwrap());
+            // Two workers over one, and over the sequential program, whose figures are the same.
+            let last = |figure: &Figure| {
+                figure.table.rows.last().unwrap()[if figure.kind == "speed-up" { 4 } else { 5 }]
+                    .more
+                    .clone()
+            };
+            [last(&up), last(&over)]
+        };
+        // ln 2 ± t(4) · √2 · 0.02 / √3, nearly.
+        assert_eq!(shown(3, 3), ["1.91× to 2.09×"; 2]);
+        assert_eq!(shown(2, 3), [""; 2]);
+        assert_eq!(shown(3, 2), [""; 2]);
+    }
 
     #[test]
     fn all_models_are_at_one_scale_and_the_one_that_lacks_it_is_named() {
