@@ -369,7 +369,7 @@ fn reasons_stand_in_the_fold_and_not_among_the_sentences() {
     let page = page_of(&record);
     let summary = format!("What was not measured: {missing} of {} cells", record.cells.len());
     let (before, fold) = page.split_once(&*summary).unwrap();
-    for reason in ["predicted:", "ulimit", "skipped at"] {
+    for reason in ["predicted:", "hard limit", "skipped at"] {
         assert!(!before.contains(reason), "{reason}");
     }
     let lines = fold.split_once("</ul>").unwrap().0;
