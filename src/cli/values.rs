@@ -219,3 +219,15 @@ pub(super) fn each_once(option: &str, names: &[String]) -> Result<(), String> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_to_go_on_with_has_the_folder_that_was_given() {
+        let of = |out: &str| with_out("paceline run --resume", Path::new(out));
+        assert_eq!(of("results"), "paceline run --resume");
+        assert_eq!(of("o3"), "paceline run --resume --out o3");
+    }
+}
