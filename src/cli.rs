@@ -144,7 +144,7 @@ struct RunArguments {
     /// The time for the whole run, such as 90s or 30m.
     #[arg(long, default_value = "10m", value_name = "TIME", value_parser = budget)]
     budget: std::time::Duration,
-    /// Where jobs are submitted from [default: what each model's users do].
+    /// Where jobs are offered from [default: what each model's users do].
     #[arg(long, value_enum)]
     placement: Option<From>,
     /// Pin each model to as many CPUs as it has workers, and the echo server to the others.
@@ -266,8 +266,9 @@ fn measure(asked: &RunArguments) -> Result<u8, CliError> {
             leave_page(&done.folder)?
         }
     };
-    let kept = "interrupted; what had ended is kept, and --resume goes on with the rest";
-    finish(&done.cells, done.interrupted.then_some(kept), left)
+    let resume = values::with_out("paceline run --resume", &arguments.output.out);
+    let kept = format!("interrupted; what had ended is kept: go on with {resume}");
+    finish(&done.cells, done.interrupted.then_some(&*kept), left)
 }
 
 /// Writes the page of a run to its folder and prints its path. If that fails, the record is still complete, and the
@@ -324,13 +325,7 @@ fn order(arguments: &RunArguments) -> Result<Order, CliError> {
         [] => workloads::CORE.to_vec(),
         named => named.iter().map(String::as_str).collect(),
     };
-    let workloads =
-        names.into_iter().map(workloads::find).collect::<Result<Vec<_>, _>>().map_err(usage)?;
-    let mut known: Vec<&str> = workloads.iter().map(|w| w.name.as_str()).collect();
-    known.sort_unstable();
-    if let Some([twice, _]) = known.array_windows().find(|[one, next]| one == next) {
-        return Err(usage(format!("two workloads are called `{twice}`: give one another name")));
-    }
+    let workloads = values::workloads(&names).map_err(usage)?;
     let models = chosen(&arguments.of.model)?;
     let choice = Choice {
         scales: sorted(&arguments.of.scale),

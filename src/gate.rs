@@ -22,6 +22,7 @@ pub use build::{Built, Exit, GateError, note_same_program, two_builds_fit};
 pub use counts::AllocationCounters;
 pub use least::{Wanted, too_short};
 pub use margins::{Margin, MarginOverrides, Margins};
+pub(crate) use source::NO_PROJECT;
 pub use source::{Project, Source};
 pub use subject::{Arm, Subject, default_cells};
 

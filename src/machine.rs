@@ -16,7 +16,7 @@ pub use group::Group;
 pub use host_activity::HostActivity;
 pub use limits::{
     Limits, OTHER_FILES, OTHER_MAPS, OTHER_THREADS, THREAD_MAPS, bytes, dropped_connections,
-    refusal,
+    hard_limit, refusal,
 };
 pub use pin::{allowed_cpus, pin};
 pub use system::{CpuTicks, SoftHard, System};

@@ -18,6 +18,6 @@ pub(crate) use print::unprinted;
 pub use print::{print, print_bytes, print_error, print_note, print_warning, remedy};
 pub use progress::{Building, Progress};
 pub(crate) use table::{
-    MatrixField, Tone, columns, figures_table, folded, is_narrow, matrix, width,
+    MatrixField, Tone, columns, figures_table, folded, is_narrow, matrix, named_table, width,
 };
 pub use table::{list_table, list_table_within};

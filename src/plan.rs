@@ -24,7 +24,7 @@ pub struct Planned<'a> {
     pub entry: &'static Entry,
     /// The worker count.
     pub workers: Option<usize>,
-    /// Where the jobs are submitted from.
+    /// Where the jobs are offered from.
     pub placement: Placement,
     /// The number of jobs in a batch.
     pub scale: usize,
@@ -170,7 +170,7 @@ impl Planned<'_> {
                 _ => String::new(),
             };
             let [jobs, lanes] = [scale, lanes].map(count);
-            return Some(format!("{what}, {jobs} here, and {name} has {lanes} under way{help}"));
+            return Some(format!("{what}, {jobs} here, and {name} has {lanes} in flight{help}"));
         }
         if !self.workload.has("connect.room") {
             return None;

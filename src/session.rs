@@ -4,7 +4,7 @@
 use std::{cell::RefCell, io, net::SocketAddr, time::Duration};
 
 use crate::{
-    machine::{HostActivity, Limits, allowed_cpus, dropped_connections, pin},
+    machine::{HostActivity, Limits, allowed_cpus, dropped_connections, hard_limit, pin},
     output::{count, counted},
     plan::Planned,
     record::{Cell, ModelRecord, State, Trial},
@@ -159,7 +159,7 @@ impl Session {
         let needs = (connections as u64).saturating_add(OTHERS);
         let has = self.limits.files.filter(|has| needs > *has)?;
         let [need, has] = [needs, has].map(|number| count(number as usize));
-        Some(format!("needs {need} open files, has {has}; lift it with: ulimit -n {needs}"))
+        Some(format!("needs {need} open files, has {has}; {}", hard_limit("--nofile", needs)))
     }
 
     /// Returns why this number of connections to one address cannot be open at once on this machine, if they cannot: each

@@ -165,7 +165,7 @@ fn ctrl_c_shows_partial_advice_on_what_had_ended() {
     let ended = run.wait_with_output().unwrap();
     let said = text(&ended.stdout);
     assert_eq!(ended.status.code(), Some(130), "{said}{}", text(&ended.stderr));
-    assert!(said.contains("Interrupted: this is partial"), "{said}");
+    assert!(said.contains("Interrupted: this advice covers"), "{said}");
     assert!(said.contains("sequential: skipped at"), "{said}");
     assert!(text(&ended.stderr).starts_with("error: interrupted"), "{}", text(&ended.stderr));
 }

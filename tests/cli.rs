@@ -94,8 +94,8 @@ fn a_suites_server_that_does_not_start_is_an_error_with_the_reason_and_the_cure(
     // Too few files for the server's two dozen addresses.
     let script = format!("ulimit -n 16; exec {PACELINE} run yield --model sequential --trials 1");
     let said = error(&call("sh", folder.path(), ["-c", &script]).output().unwrap(), 1);
-    let start = "error: the suite's server did not start: ";
-    assert!(said.starts_with(start) && said.contains("such as with ulimit -n 1024"), "{said}");
+    let start = "error: paceline's server did not start: ";
+    assert!(said.starts_with(start) && said.contains("--nofile=1024"), "{said}");
 }
 
 #[test]

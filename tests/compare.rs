@@ -310,6 +310,11 @@ fn disjoint_intervals_of_several_runs_are_counted_by_workload_and_in_total() {
     let (code, _) =
         refused(&compare(folder.path(), &["one", "two", "absent", "--agreement", "--out", "."]));
     assert_eq!(code, 2);
+    let (code, same) = refused(&compare(folder.path(), &["one", "./one", "--out", "."]));
+    assert!(
+        code == 2 && same.contains("BASE and HEAD are both the record one: name two"),
+        "{same}"
+    );
     let output = compare(folder.path(), &["one", "two", "three", "--out", "."]);
     assert_eq!(output.status.code(), Some(2));
 }

@@ -127,7 +127,7 @@ fn ctrl_c_keeps_what_has_ended_and_the_second_one_ends_at_once() {
     signal(run.id(), Signal::INT);
     let ended = ended(run);
     assert!(printed(&ended, 130).contains("record: "), "what there is is shown");
-    assert!(said(&ended).contains("--resume goes on"), "{}", said(&ended));
+    assert!(said(&ended).contains("go on with paceline run --resume\n"), "{}", said(&ended));
     assert!(record(folder.path()).unwrap().cells.iter().all(|cell| cell.state == State::Ok));
     printed(&resume(folder.path()), 0);
     assert_eq!(record(folder.path()).unwrap().cells.len(), 4);
@@ -191,7 +191,7 @@ fn a_run_whose_server_dies_again_and_again_stops_and_leaves_its_cells_open() {
         signal(server, Signal::KILL);
     }
     let said = error(&ended(run), 1);
-    assert!(said.contains("the suite's server"), "{said}");
+    assert!(said.contains("paceline's server"), "{said}");
     let cells = record(folder.path()).unwrap().cells;
     assert!(cells.len() < 4 && cells.iter().all(|cell| cell.state == State::Ok), "{cells:?}");
 }

@@ -314,6 +314,43 @@ fn init_says_that_its_crate_is_not_on_crates_io_unless_it_is_told_where_it_is() 
 }
 
 #[test]
+fn a_second_init_takes_the_source_that_it_is_given_and_says_what_is_still_to_do() {
+    let repository = Repository::empty("");
+    repository.write("Cargo.toml", "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\n");
+    repository.write("src/lib.rs", "");
+    let init = |more: &[&str]| {
+        let planned = repository.paceline("", &[&["init", "gate"], more].concat());
+        program::printed(&planned, 0)
+    };
+    let read = |name: &str| fs::read_to_string(repository.folder.join(name)).unwrap();
+    for more in [&["--gated", "0.2.0"][..], &[]] {
+        let said = init(more);
+        assert!(
+            said.contains("not on crates.io yet") && said.contains("Set PACELINE_GIT"),
+            "{said}"
+        );
+    }
+    let gated = format!("{HERE}/crates/paceline-gated");
+    let said = init(&["--gated", &gated]);
+    assert!(said.contains("wrote Cargo.toml: the source of paceline-gated\n"), "{said}");
+    assert!(!said.contains("not on crates.io yet") && said.contains("Set PACELINE_GIT"), "{said}");
+    assert!(read("Cargo.toml").contains(&format!("paceline-gated = {{ path = \"{gated}\" }}\n")));
+    let said = init(&["--gated", "https://h/p.git"]);
+    assert!(!said.contains("crates.io") && !said.contains("Set PACELINE_GIT"), "{said}");
+    assert!(read("Cargo.toml").contains("paceline-gated = { git = \"https://h/p.git\" }\n"));
+    assert!(read(".github/workflows/gate.yml").contains("PACELINE_GIT: https://h/p.git\n"));
+    let before = read("Cargo.toml").replace(" }\n", ", features = [] }\n");
+    repository.write("Cargo.toml", &before);
+    let refused = repository.paceline("", &["init", "gate", "--gated", "0.2.0"]);
+    let said = program::error(&refused, 2);
+    assert!(
+        said.contains("with settings of its own") && said.contains("paceline-gated = \"0.2.0\""),
+        "{said}"
+    );
+    assert_eq!(read("Cargo.toml"), before);
+}
+
+#[test]
 fn init_refuses_what_it_would_break() {
     let repository = Repository::empty("");
     let refused = |more: &[&str]| {

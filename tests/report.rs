@@ -334,6 +334,28 @@ fn the_scale_of_servers_under_load_is_called_connections_and_not_jobs_at_once() 
     let page = page_of(&record);
     assert!(page.contains("Latency by percentile, 256 connections"));
     assert!(!page.contains("jobs at once") && !page.contains("job at once"));
+    let compared =
+        compare_records(&record, &record, true).unwrap_or_else(|_| panic!("one machine"));
+    for (extent, said) in
+        [(Extent::Short, ", by connections"), (Extent::All, " at 256 connections, ")]
+    {
+        let table = comparison_table(&compared, extent);
+        assert!(table.contains(said) && !table.contains("by scale"), "{table}");
+    }
+    record.cells[0].state = State::Failed;
+    record.cells[0].reason = Some("the server is gone".into());
+    let table = load_table(&record.cells, Extent::Short);
+    let at = format!("; at {} connections): the server is gone", record.cells[0].scale);
+    assert!(table.contains(&at), "{table}");
+}
+
+#[test]
+fn a_gate_without_a_null_arm_says_so() {
+    let mut gate = sample_gate::sample();
+    assert!(!gate_table(&gate, false).contains("null arm, base against its copy: not measured"));
+    gate.cells.iter_mut().for_each(|cell| (cell.null, cell.null_fired) = (None, false));
+    let table = gate_table(&gate, false);
+    assert!(table.contains("null arm, base against its copy: not measured\n"), "{table}");
 }
 
 #[test]
@@ -369,7 +391,7 @@ fn reasons_stand_in_the_fold_and_not_among_the_sentences() {
     let page = page_of(&record);
     let summary = format!("What was not measured: {missing} of {} cells", record.cells.len());
     let (before, fold) = page.split_once(&*summary).unwrap();
-    for reason in ["predicted:", "ulimit", "skipped at"] {
+    for reason in ["predicted:", "hard limit", "skipped at"] {
         assert!(!before.contains(reason), "{reason}");
     }
     let lines = fold.split_once("</ul>").unwrap().0;

@@ -31,8 +31,8 @@ const TYPED: &[&str] = &[
     "report claims --format table --all",
     "report load --format table",
     "report load --format table --all",
-    "compare load load",
-    "compare load load --all",
+    "compare load other",
+    "compare load other --all",
     "compare load load --agreement",
     "history --out RESULTS",
     "history --out .",
@@ -60,6 +60,8 @@ fn folder() -> tempfile::TempDir {
     write_claims(&at("claims"), &sample_claims::sample()).unwrap();
     let written = sample_run::write(&sample_run::record(), folder.path());
     fs::rename(written, folder.path().join("load")).unwrap();
+    let written = sample_run::write(&sample_run::record(), folder.path());
+    fs::rename(written, folder.path().join("other")).unwrap();
     let planned = program::run(
         folder.path(),
         "cluster plan sleep --model tokio --scale 1,10 --out plan".split(' '),
@@ -108,6 +110,9 @@ fn every_line_of_every_table_fits_the_terminal() {
         for columns in COLUMNS {
             for colour in ["NO_COLOR", "CLICOLOR_FORCE"] {
                 let text = printed(folder.path(), typed, columns, colour);
+                let fused =
+                    text.lines().find(|line| line.find("at the greatest scale measured") > Some(0));
+                assert_eq!(fused, None, "{typed} at {columns}");
                 assert!(colour != "NO_COLOR" || !text.contains('\u{1b}'), "{typed}: {text}");
                 overlong(typed, &text, columns, &mut wrong);
             }

@@ -2,7 +2,15 @@
 
 mod program;
 
-use std::{fs, path::Path};
+use std::{
+    ffi::OsStr,
+    fs::{self, Permissions},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{PermissionsExt, symlink},
+    },
+    path::Path,
+};
 
 use program::text;
 
@@ -21,7 +29,12 @@ run zero.toml => zero.toml:2:8: a scale must be at least 1
 run typo.toml => did you mean `sleep`?
 run empty.toml => a workload needs the key `name`
 run bytes.toml => bytes.toml: cannot be read: it is no text in UTF-8
-run echo echo => give one another name
+run echo echo => echo is named twice: name it once
+run echo same.toml => give one another name
+run loop/x.toml => loop/x.toml cannot be read: Too many levels of symbolic links
+run records/newer => records/newer is a record and not a workload: paceline report records/newer shows it
+advise records/newer => paceline report records/newer shows it
+load records/newer --rate 9 => paceline report records/newer shows it
 run echo --model toki => did you mean `tokio`?
 run echo --scale 0 => --scale 0: a scale must be at least 1
 run echo --scale 99999999999999999999 => a scale must be at most
@@ -138,6 +151,7 @@ advise sleep --scale 0 => scale
 advise sleep --budget soon => 90s
 advise sleep --trials 0 => must be at least 1
 advise sleep --placement inside => --placement
+report loop/x => loop/x cannot be read: Too many levels of symbolic links
 report nosuch => there is no record in nosuch or results/nosuch
 report --out nowhere => nowhere
 report records => records is a folder of records: name one of them, or --out records
@@ -151,10 +165,14 @@ report records/torn --all => --all goes with --format table
 report records/torn -o run.json => run.json is the name of a part of a record
 compare a => <HEAD>; see paceline compare --help
 compare records/torn records/torn => run.json is damaged
+history --out records/newer => is a record, and --out takes the folder of records: give --out /
 history --filter [ => --filter [: this is no regular expression: unclosed character class
 history --metric foo => name one of throughput
 gate => give --base: a revision
 gate --base x --filter [ => --filter [: this is no regular expression
+gate --base ./tool => --head is missing: without it, the head is the working tree, but there is no cargo project here
+gate --base main => there is no cargo project here: go to the folder of one, or give paths of built programs
+init gate => there is no cargo project here; go to the folder of one
 gate --base x --trials 1 => the number of trials must be at least 5
 gate --base x --patience x => the patience is a time such as 10s
 gate --base x --margin abc => such as 3%
@@ -191,6 +209,8 @@ fn folder() -> tempfile::TempDir {
         ("broken.toml", format!("name = \"x\"\n{sleep}\n").into_bytes()),
         ("zero.toml", format!("name = \"x\"\nscale=[0]\n{sleep}]\n").into_bytes()),
         ("typo.toml", b"name = \"x\"\njob = [{ sleeep = \"1ms\" }]\n".to_vec()),
+        ("same.toml", format!("name = \"echo\"\n{sleep}]\n").into_bytes()),
+        ("tool", b"#!/bin/sh\n".to_vec()),
         ("empty.toml", vec![]),
         ("none", b"# nothing\n".to_vec()),
         ("two", b"http://127.0.0.1:1/\nhttp://127.0.0.1:2/\n".to_vec()),
@@ -206,6 +226,9 @@ fn folder() -> tempfile::TempDir {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, text).unwrap();
     }
+    fs::set_permissions(folder.path().join("tool"), Permissions::from_mode(0o755)).unwrap();
+    // What cannot be read for another reason than its absence, also by root, which may read everything.
+    symlink("loop", folder.path().join("loop")).unwrap();
     folder
 }
 
@@ -287,6 +310,17 @@ const MOVING: &[(&[&str], &str, i32)] = &[
 const URL: &str = "http://127.0.0.1:9/";
 
 #[test]
+fn an_argument_that_is_not_utf_8_is_named() {
+    let folder = folder();
+    let typed = [OsStr::new("run"), OsStr::new("echo"), OsStr::from_bytes(b"w\xff.toml")];
+    let said = text(&program::run(folder.path(), typed).stderr);
+    assert!(
+        said.starts_with("error: the argument w\u{fffd}.toml is not UTF-8: names must be UTF-8"),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_was_typed_with_line_ends_is_told_in_one_line() {
     let folder = folder();
     fs::write(folder.path().join("urls"), "http://127.0.0.1/\0 GET\n").unwrap();
@@ -338,7 +372,7 @@ fn completions_and_man_pages_know_every_command() {
     for name in names.into_iter().filter(|name| *name != "help") {
         assert!(scripts.iter().all(|script| script.contains(name)), "{name}");
         let page = fs::read_to_string(folder.path().join(format!("man/paceline-{name}.1")));
-        assert!(page.unwrap().contains("Examples:"), "{name}");
+        assert!(page.unwrap().contains(".SH EXAMPLES\n"), "{name}");
         assert!(first.contains(&format!("paceline\\-{name}(1)")), "{name}: {first}");
     }
 }

@@ -8,7 +8,7 @@ use super::{CliError, ENVIRONMENT, Output, extent, say, say_json, say_text, usag
 use crate::{
     cli::Format,
     compare::{Refusal, agreement, comparable, compare_records, of_one_build},
-    record::{KINDS, PARTS, Record, read},
+    record::{KINDS, PARTS, RUN, Record, read},
     report::{agreement_table, comparison_table},
 };
 use paceline_core::job::did_you_mean;
@@ -42,6 +42,11 @@ pub(super) fn compare(asked: &CompareArguments) -> Result<u8, CliError> {
     let head = read_record(&asked.head, &asked.output.out)?;
     if asked.agreement {
         return agree(base, head, asked);
+    }
+    let folder = |of: &Record| of.folder.canonicalize().unwrap_or_else(|_| of.folder.clone());
+    if folder(&base) == folder(&head) {
+        let place = base.folder.display();
+        return Err(usage(format!("BASE and HEAD are both the record {place}: name two")));
     }
     let comparison = compare_records(&base, &head, asked.any_machine).map_err(refused)?;
     match asked.output.format {
@@ -89,6 +94,14 @@ pub(super) fn find_record(
     let is_one = |place: &&PathBuf| kinds.iter().any(|kind| place.join(kind).exists());
     if let Some(folder) = places.iter().find(is_one) {
         return Ok(folder.clone());
+    }
+    let unread =
+        |place: &PathBuf| place.join(RUN).try_exists().err().map(|error| (place.clone(), error));
+    if let Some((place, error)) = places.iter().find_map(unread) {
+        let place = place.display();
+        return Err(usage(format!(
+            "{place} cannot be read: {error}; make it readable, with all folders above it, or name another"
+        )));
     }
     let holds_some = |place: &PathBuf| {
         let inside = std::fs::read_dir(place).into_iter().flatten().flatten();

@@ -258,7 +258,7 @@ fn jobs(asked: &GateArguments) -> Result<(Vec<Workload>, bool), CliError> {
         return Ok((workloads::built_in(), false));
     }
     let found: Result<Vec<Workload>, String> =
-        asked.workloads.iter().map(|name| workloads::find(name)).collect();
+        asked.workloads.iter().map(|name| super::values::workload(name)).collect();
     Ok((found.map_err(usage)?, true))
 }
 

@@ -2,7 +2,10 @@
 
 mod examples;
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Command};
 use clap_complete::Shell;
@@ -41,7 +44,8 @@ pub(super) fn shown(asked: &clap::Error) -> u8 {
 pub(super) fn complete(asked: &CompletionsArguments) -> Result<u8, CliError> {
     let mut script = Vec::new();
     clap_complete::generate(asked.shell, &mut command(), "paceline", &mut script);
-    print_bytes(&script).map(|()| 0).map_err(internal)
+    let script = without_hidden(&String::from_utf8_lossy(&script));
+    print_bytes(script.as_bytes()).map(|()| 0).map_err(internal)
 }
 
 /// Prints the man page, or writes the pages of all commands.
@@ -50,10 +54,11 @@ pub(super) fn man(asked: &ManArguments) -> Result<u8, CliError> {
         let mut page = Vec::new();
         let rendered = clap_mangen::Man::new(command()).render(&mut page);
         rendered.map_err(|error| internal(error.to_string()))?;
-        return print_bytes(&page).map(|()| 0).map_err(internal);
+        return print_bytes(&with_examples(&page)).map(|()| 0).map_err(internal);
     };
-    let written =
-        fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command(), folder));
+    let written = fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(command(), folder))
+        .and_then(|()| retitle(folder));
     let place = folder.display();
     written.map_err(|error| {
         let remedy = remedy(&error);
@@ -62,6 +67,53 @@ pub(super) fn man(asked: &ManArguments) -> Result<u8, CliError> {
         ))
     })?;
     say(&format!("man pages: {place}"))
+}
+
+/// Returns a man page in which the section of the examples is called EXAMPLES: `clap_mangen` calls it EXTRA.
+fn with_examples(page: &[u8]) -> Vec<u8> {
+    let page = String::from_utf8_lossy(page);
+    page.replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n").into_bytes()
+}
+
+/// Renames that section in the pages in `folder`.
+fn retitle(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("paceline") && name.ends_with(".1") {
+            fs::write(&path, with_examples(&fs::read(&path)?))?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns a completion script without hidden options, which `clap_complete` offers too.
+fn without_hidden(script: &str) -> String {
+    let all = command();
+    let hidden: Vec<&str> = all
+        .get_subcommands()
+        .flat_map(Command::get_arguments)
+        .filter(|arg| arg.is_hide_set())
+        .filter_map(clap::Arg::get_long)
+        .collect();
+    let mut kept = String::new();
+    for line in script.lines() {
+        let names = |name: &&&str| {
+            line.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+                .any(|word| word.trim_start_matches("--") == **name)
+        };
+        // bash lists all options in one line, and has a branch for each, which is never taken without that.
+        let kept_line = match hidden.iter().find(names) {
+            Some(name) if line.trim_start().starts_with("opts=") => {
+                line.replace(&format!(" --{name}"), "")
+            }
+            Some(name) if line.trim() != format!("--{name})") => continue,
+            _ => line.to_owned(),
+        };
+        kept.push_str(&kept_line);
+        kept.push('\n');
+    }
+    kept
 }
 
 const WHAT: &str = "What is measured";
@@ -205,6 +257,29 @@ mod tests {
             values.sort_unstable();
             assert_eq!(listed, values, "{name} --{option}: {help}");
         }
+    }
+
+    #[test]
+    fn completions_offer_no_hidden_option_and_man_pages_have_examples() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command(), "paceline", &mut script);
+            let script = String::from_utf8(script).unwrap();
+            let offers = |script: &str| {
+                script.lines().filter(|line| line.contains("variants-of")).count()
+                    - script.lines().filter(|line| line.trim() == "--variants-of)").count()
+            };
+            assert!(offers(&script) > 0 && offers(&without_hidden(&script)) == 0, "{shell}");
+            let lost = script.lines().count() - without_hidden(&script).lines().count();
+            assert!(lost <= 1, "{shell}: {lost}");
+        }
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command()).render(&mut page).unwrap();
+        let page = String::from_utf8(with_examples(&page)).unwrap();
+        assert!(
+            page.contains(".SH EXAMPLES\n  paceline doctor\n") && !page.contains("EXTRA"),
+            "{page}"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{CliError, say, say_json, say_text, usage, values::regex};
 use crate::{
     history::{History, read, series},
     output::print_warning,
-    record::Metric,
+    record::{KINDS, Metric},
     report::{history_csv, history_table},
 };
 
@@ -46,6 +46,14 @@ fn metric(text: &str) -> Result<Metric, String> {
 }
 
 pub(super) fn show(asked: &HistoryArguments) -> Result<u8, CliError> {
+    if KINDS.iter().any(|kind| asked.out.join(kind).exists()) {
+        let (record, above) = (asked.out.display(), asked.out.join(".."));
+        let above = above.canonicalize().unwrap_or(above);
+        return Err(usage(format!(
+            "{record} is a record, and --out takes the folder of records: give --out {}",
+            above.display()
+        )));
+    }
     let found = read(&asked.out).map_err(usage)?;
     let mut all = series(&found.records, &found.gates);
     let recorded = !all.is_empty();

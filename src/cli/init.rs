@@ -1,11 +1,14 @@
 //! `paceline init`: sets up a crate for the gate.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, ValueEnum};
 
 use super::{CliError, gate::working_folder, say};
-use crate::gate::starter::{ADDRESS, plan, write};
+use crate::gate::starter::{ADDRESS, is_of_registry, plan, write};
 
 /// The arguments of `paceline init`.
 #[derive(Args)]
@@ -45,17 +48,19 @@ pub(super) fn init(asked: &InitArguments) -> Result<u8, CliError> {
             None => say(&format!("left {} as it is: nothing is missing", path.display()))?,
         };
     }
-    let address =
-        files.iter().any(|file| matches!(&file.new, Some((_, text)) if text.contains(ADDRESS)));
-    let address = if address {
+    // What is still to do is said each time, whatever was written now.
+    let holds = |name: &str, is_so: &dyn Fn(&str) -> bool| {
+        files.iter().filter(|file| file.path.ends_with(name)).any(|file| {
+            let old = || fs::read_to_string(&file.path).unwrap_or_default();
+            is_so(&file.new.as_ref().map_or_else(old, |(_, text)| text.clone()))
+        })
+    };
+    let address = if holds("gate.yml", &|text| text.contains(ADDRESS)) {
         "\n* Set PACELINE_GIT in .github/workflows/gate.yml to the address of paceline's repository."
     } else {
         ""
     };
-    let has_line = |(what, _): &(String, String)| what.contains("paceline-gated");
-    let of_registry =
-        asked.gated.is_none() && files.iter().any(|file| file.new.as_ref().is_some_and(has_line));
-    let registry = if of_registry {
+    let registry = if holds("Cargo.toml", &is_of_registry) {
         "\n* paceline-gated is not on crates.io yet: write { path = \"FOLDER/crates/paceline-gated\" } in the place of its \
          version in Cargo.toml, where FOLDER is your copy of paceline, or leave that to --gated."
     } else {

@@ -26,7 +26,6 @@ use advanced::AdvancedOptions;
 use paceline_core::{
     generator::{Arrivals, Drive, MOST_GENERATORS, check_field, check_method},
     job::{Bound, bounds},
-    workloads,
 };
 
 #[derive(Args)]
@@ -192,7 +191,9 @@ impl LoadArguments {
                     "{named} is not a workload: if it is a server, give {url}"
                 )));
             }
-            (None, None) => Target::Workload(Box::new(workloads::find(named).map_err(usage)?)),
+            (None, None) => {
+                Target::Workload(Box::new(super::values::workload(named).map_err(usage)?))
+            }
         };
         if matches!(target, Target::Url(_)) && (!self.model.is_empty() || self.workers.is_some()) {
             return Err(usage(
@@ -289,7 +290,7 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
             leave_page(&done.folder)?
         }
     };
-    let kept = "interrupted; the models that had ended are kept";
+    let kept = "interrupted; finished models are kept";
     let code = finish(&done.cells, done.interrupted.then_some(kept), left)?;
     // Where each server is refused, nothing was measured.
     let is_measured = done.cells.iter().any(|cell| cell.state == State::Ok);

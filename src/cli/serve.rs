@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{CliError, internal, number, ready, say, usage};
 use crate::load::ServerHandle;
-use paceline_core::{interrupt, job::bounds, models, workloads};
+use paceline_core::{interrupt, job::bounds, models};
 
 #[derive(Args)]
 pub(super) struct ServeArguments {
@@ -25,7 +25,7 @@ pub(super) struct ServeArguments {
 const GLANCE: Duration = Duration::from_millis(200);
 
 pub(super) fn run(arguments: &ServeArguments) -> Result<u8, CliError> {
-    let workload = workloads::find(&arguments.workload).map_err(usage)?;
+    let workload = super::values::workload(&arguments.workload).map_err(usage)?;
     let entry = models::find(&arguments.model).map_err(usage)?;
     let program = ready()?;
     let mut server = ServerHandle::start(&workload, entry, arguments.workers, program)

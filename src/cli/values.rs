@@ -1,6 +1,6 @@
 //! Parses the values of options, and formats the errors of clap as one sentence.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use clap::{
     Command,
@@ -8,8 +8,11 @@ use clap::{
 };
 
 pub(super) use crate::start::parse_regex as regex;
-use crate::{output::count, start::parse_budget};
-use paceline_core::job::{Bound, is_near};
+use crate::{output::count, record::KINDS, start::parse_budget};
+use paceline_core::{
+    job::{Bound, Workload, is_near},
+    workloads,
+};
 
 pub(super) const TRIALS: Bound = Bound { what: "the number of trials", least: 1, most: 1000 };
 
@@ -70,6 +73,14 @@ pub(super) fn sentence(error: &clap::Error) -> String {
     }
     let all = super::command();
     let (path, command) = typed_command(&all, words);
+    if error.kind() == ErrorKind::InvalidUtf8 {
+        let odd = std::env::args_os().skip(1).find(|word| word.to_str().is_none());
+        let odd = odd.unwrap_or_default();
+        return format!(
+            "the argument {} is not UTF-8: names must be UTF-8; see {path} --help",
+            odd.display()
+        );
+    }
     if error.kind() == ErrorKind::UnknownArgument {
         let option = said(ContextKind::InvalidArg).unwrap_or_default();
         if let Some(other) = not_planned(&all, &path, &option) {
@@ -167,11 +178,56 @@ fn possible_values(command: &Command, missing: &str) -> String {
     }
 }
 
+/// Returns the workloads of these names and files.
+pub(super) fn workloads(names: &[&str]) -> Result<Vec<Workload>, String> {
+    let found = names.iter().map(|name| workload(name)).collect::<Result<Vec<_>, _>>()?;
+    if let Some((_, name)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name))
+    {
+        return Err(format!("{name} is named twice: name it once"));
+    }
+    let mut known: Vec<&str> = found.iter().map(|of| of.name.as_str()).collect();
+    known.sort_unstable();
+    match known.array_windows().find(|[one, next]| one == next) {
+        Some([twice, _]) => {
+            Err(format!("two workloads are called `{twice}`: give one another name"))
+        }
+        None => Ok(found),
+    }
+}
+
+/// Returns the workload of this name or file, or says what to do with a record.
+pub(super) fn workload(name: &str) -> Result<Workload, String> {
+    if KINDS.iter().any(|kind| Path::new(name).join(kind).exists()) {
+        return Err(format!(
+            "{name} is a record and not a workload: paceline report {name} shows it"
+        ));
+    }
+    workloads::find(name)
+}
+
+/// Returns `command` with `--out`, if that is not the default.
+pub(super) fn with_out(command: &str, out: &Path) -> String {
+    let is_default = out == Path::new("results");
+    if is_default { command.to_owned() } else { format!("{command} --out {}", out.display()) }
+}
+
 /// Checks that `option` names nothing twice.
 pub(super) fn each_once(option: &str, names: &[String]) -> Result<(), String> {
     let twice = |(at, name): &(usize, &String)| names[..*at].contains(name);
     match names.iter().enumerate().find(twice) {
         Some((_, name)) => Err(format!("{option} names {name} twice: give it once")),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_to_go_on_with_has_the_folder_that_was_given() {
+        let of = |out: &str| with_out("paceline run --resume", Path::new(out));
+        assert_eq!(of("results"), "paceline run --resume");
+        assert_eq!(of("o3"), "paceline run --resume --out o3");
     }
 }

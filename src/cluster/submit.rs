@@ -47,9 +47,15 @@ pub fn submit(
             let status = settled(&mut watch)?;
             if !status.is_settled() || status.count(BlockState::Blocked) > 0 {
                 let name = status.engine.unwrap_or_default();
-                return Err(Fault::Usage(format!(
-                    "the engine {name} still has blocks of this plan: wait for them, or cancel them first"
-                )));
+                return Err(match status.outage {
+                    Some(why) => Fault::Environment(format!(
+                        "the engine {name} does not answer, so it may have blocks of this plan: wait until it \
+                         answers, or make another plan with paceline cluster plan; {why}"
+                    )),
+                    None => Fault::Usage(format!(
+                        "the engine {name} still has blocks of this plan: wait for them, or cancel them first"
+                    )),
+                });
             }
             asked
         }
@@ -172,7 +178,8 @@ pub fn cancel(plan: &PlanFolder) -> Result<usize, Fault> {
     let status = watch.look()?;
     if let Some(why) = status.outage {
         return Err(Fault::Environment(format!(
-            "the scheduler does not answer, so nothing was cancelled: {why}"
+            "the scheduler does not answer, so nothing was cancelled: try again once it answers, or leave this plan \
+             and make another with paceline cluster plan; {why}"
         )));
     }
     let Some(engine) = watch.engine.clone() else {

@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub(crate) use layout::NO_PROJECT;
 pub(in crate::gate) use layout::{BuildTarget, CrateFolders, Layout, configurations_above};
 pub(in crate::gate) use pin::{Lock, Pin};
 use snapshot::Snapshot;

@@ -57,7 +57,17 @@ pub fn plan(
     let manifest = home.package.join("Cargo.toml");
     let text = fs::read_to_string(&manifest);
     let text = text.map_err(|error| GateError::reading(&manifest, &error))?;
-    let added = with_bench(&text, &dependency(gated)?)?;
+    let line = dependency(gated)?;
+    // A dependency that is there stays, unless another source is asked for.
+    let moved = match gated {
+        Some(_) => with_source(&text, &line, &home.package)?,
+        None => None,
+    };
+    let added = match (with_bench(moved.as_deref().unwrap_or(&text), &line)?, moved) {
+        (None, Some(text)) => Some((SOURCE.into(), text)),
+        (Some((what, text)), Some(_)) => Some((format!("{SOURCE} and {what}"), text)),
+        (added, None) => added,
+    };
     let bench = home.package.join("benches/gate.rs");
     if bench.exists() && added.as_ref().is_some_and(|(what, _)| what.contains("[[bench]]")) {
         return Err(GateError::usage(format!(
@@ -75,12 +85,37 @@ pub fn plan(
         whole(bench, BENCH.into()),
         File { path: manifest, new: added },
         ignored(&home)?,
-        whole(workflows.join("gate.yml"), workflow(home.package.strip_prefix(&top).ok(), gated)),
+        with_address(
+            workflows.join("gate.yml"),
+            workflow(home.package.strip_prefix(&top).ok(), gated),
+        ),
         whole(workflows.join("gate-comment.yml"), COMMENT.into()),
     ])
 }
 
 const COMMENT: &str = include_str!("../../.github/workflows/gate-comment.yml");
+
+/// What was changed if only the source of `paceline-gated` was.
+const SOURCE: &str = "the source of paceline-gated";
+
+/// Returns the file of the workflow. One that is there only gets the address of paceline's repository, where `text` has
+/// it in the place of [`ADDRESS`].
+fn with_address(path: PathBuf, text: String) -> File {
+    let line =
+        |text: &str| text.lines().find(|line| line.contains("PACELINE_GIT: ")).map(str::to_owned);
+    let new = match fs::read_to_string(&path) {
+        Err(_) if !path.exists() => Some(("the whole file".into(), text)),
+        Ok(old)
+            if !text.contains(ADDRESS) && line(&old).is_some_and(|line| line.contains(ADDRESS)) =>
+        {
+            let wanted = line(&text).unwrap_or_default();
+            let wanted = wanted.trim().trim_start_matches("PACELINE_GIT: ");
+            Some(("PACELINE_GIT".into(), old.replace(ADDRESS, wanted)))
+        }
+        _ => None,
+    };
+    File { path, new }
+}
 
 /// Writes the new and changed files, each whole or not at all.
 ///
@@ -120,6 +155,58 @@ fn dependency(gated: Option<&str>) -> Result<String, GateError> {
         )));
     };
     Ok(format!("paceline-gated = {value}"))
+}
+
+/// Returns the dependency on `paceline-gated` in a manifest.
+fn gated_of(manifest: &Table) -> Option<&Value> {
+    let of = |table: &str| manifest.get(table)?.get("paceline-gated");
+    of("dev-dependencies").or_else(|| of("dependencies"))
+}
+
+/// Returns whether a manifest takes `paceline-gated` from crates.io.
+pub fn is_of_registry(text: &str) -> bool {
+    let manifest = text.parse::<Table>().unwrap_or_default();
+    gated_of(&manifest).is_some_and(|of| {
+        of.is_str() || ["path", "git", "workspace"].iter().all(|key| of.get(key).is_none())
+    })
+}
+
+/// Returns a manifest whose line of `paceline-gated` is `line`; `None` if it has none, or the same source.
+///
+/// # Errors
+///
+/// Returns an error if the dependency has more than a source: its other settings are the user's.
+fn with_source(text: &str, line: &str, package: &Path) -> Result<Option<String>, GateError> {
+    let read = |text: &str| text.parse::<Table>().ok();
+    let before = read(text).unwrap_or_default();
+    let wanted = read(line).and_then(|table| table.get("paceline-gated").cloned());
+    let (Some(old), Some(wanted)) = (gated_of(&before), wanted) else { return Ok(None) };
+    let folder = |of: &Value| package.join(of.get("path")?.as_str()?).canonicalize().ok();
+    if *old == wanted || folder(old).is_some_and(|old| Some(old) == folder(&wanted)) {
+        return Ok(None);
+    }
+    let differs = || {
+        GateError::usage(format!(
+            "Cargo.toml has another paceline-gated, with settings of its own ({old}): write its source there yourself, \
+             as in {line}, or leave --gated out"
+        ))
+    };
+    let is_plain = |of: &Value| {
+        of.as_table()
+            .is_none_or(|of| of.keys().all(|key| ["version", "path", "git"].contains(&&**key)))
+    };
+    let is_line = |one: &str| {
+        read(one).is_some_and(|of| of.len() == 1 && of.get("paceline-gated") == Some(old))
+    };
+    let mut lines: Vec<&str> = text.lines().collect();
+    let found: Vec<usize> = (0..lines.len()).filter(|at| is_line(lines[*at])).collect();
+    let [at] = found[..] else { return Err(differs()) };
+    if !is_plain(old) {
+        return Err(differs());
+    }
+    lines[at] = line;
+    let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    Ok(Some(lines.join(end) + end))
 }
 
 /// Returns a manifest with the bench and the dependency, and which of them are new; `None` if it has both.
@@ -252,6 +339,41 @@ mod tests {
         }
         let dotted = format!("dev-dependencies.b = \"1\"\n{package}");
         assert!(with_bench(&dotted, line).is_err());
+    }
+
+    #[test]
+    fn the_source_of_a_dependency_that_is_there_is_changed_unless_it_has_settings_of_its_own() {
+        let line = "paceline-gated = { path = \"/\" }";
+        let with = |old: &str| {
+            let text = format!("[package]\nname = \"a\"\n[dev-dependencies]\n{old}\nb = \"1\"\n");
+            let of = with_source(&text, line, Path::new("/usr"));
+            of.map(|new| new.map(|new| new.replace(line, old) == text && new.contains(line)))
+        };
+        for old in ["\"0.2.0\"", "{ git = \"https://h/p.git\" }", "{ path = \"/usr\" }"] {
+            assert_eq!(with(&format!("paceline-gated = {old}")), Ok(Some(true)), "{old}");
+        }
+        for same in ["{ path = \"/\" }", "{ path = \"..\" }"] {
+            assert_eq!(with(&format!("paceline-gated = {same}")), Ok(None), "{same}");
+        }
+        assert_eq!(with("c = \"1\""), Ok(None));
+        for own in ["{ version = \"0.2.0\", features = [\"f\"] }", "{ workspace = true }"] {
+            let error = with(&format!("paceline-gated = {own}")).unwrap_err().message;
+            assert!(error.contains(line) && error.contains("settings of its own"), "{error}");
+        }
+        assert!(with("[dev-dependencies.paceline-gated]\nversion = \"1\"").is_err());
+    }
+
+    #[test]
+    fn a_version_is_of_the_registry_and_a_folder_or_an_address_is_not() {
+        for (of, is_so) in
+            [("\"1\"", true), ("{ version = \"1\" }", true), ("{ path = \"p\" }", false)]
+        {
+            assert_eq!(
+                is_of_registry(&format!("[dev-dependencies]\npaceline-gated = {of}\n")),
+                is_so
+            );
+        }
+        assert!(!is_of_registry(""));
     }
 
     #[test]

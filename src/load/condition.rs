@@ -86,7 +86,13 @@ impl Condition {
     #[must_use]
     pub fn violation(&self, cell: &Cell) -> Option<String> {
         let Condition { text, metric, .. } = self;
-        let place = format!("{text}: {} of {}", metric.name, cell.server_name());
+        // Errors with a share as their bound are compared as a rate; with a number, as a number.
+        let what = match self.bound {
+            Amount::Of(_) if is_errors(metric) => "the error rate",
+            Amount::Number(_) if is_errors(metric) => "the number of errors",
+            _ => metric.name,
+        };
+        let place = format!("{text}: {what} of {}", cell.server_name());
         let (value, bound) = match self.bound {
             Amount::Of(bound) => (metric.of(cell), bound),
             Amount::Number(bound) => (metric.of(cell).and(failed(cell)), bound),

@@ -132,8 +132,8 @@ struct Searches {
     /// Those that are not over.
     open: Vec<Option<Search>>,
     seed: u64,
-    round: u32,
-    /// The servers whose turn in this round is to come, the next one last.
+    step: u32,
+    /// The servers whose turn in this step is to come, the next one last.
     queue: Vec<usize>,
 }
 
@@ -149,8 +149,8 @@ impl Searches {
             if self.open.iter().all(Option::is_none) {
                 return None;
             }
-            self.queue = turns(false, self.seed, self.open.len(), self.round);
-            self.round += 1;
+            self.queue = turns(false, self.seed, self.open.len(), self.step);
+            self.step += 1;
         }
     }
 
@@ -163,7 +163,7 @@ impl Searches {
 }
 
 impl Bench<'_> {
-    /// Searches the knee of every server, a step of each in turn, in an order shuffled anew for each round. `end` is
+    /// Searches the knee of every server, a step of each in turn, in an order shuffled anew for each step. `end` is
     /// given the cell of a server as soon as its search is over; one that was interrupted has no figure.
     pub(super) fn knees(
         &mut self,
@@ -178,7 +178,7 @@ impl Bench<'_> {
         let mut searches = Searches {
             open: servers.iter().map(|_| search()).collect(),
             seed: self.order.seed,
-            round: 0,
+            step: 0,
             queue: vec![],
         };
         while let Some((index, rate)) = searches.turn() {
@@ -331,11 +331,11 @@ mod tests {
     }
 
     #[test]
-    fn servers_take_turns_step_by_step_in_an_order_that_is_shuffled_for_each_round() {
+    fn servers_take_turns_step_by_step_in_an_order_that_is_shuffled_for_each_step() {
         let capacities = [150.0, 5000.0, 900.0];
         let search = || Some(Search::from(100.0, Duration::from_millis(10)));
         let open = capacities.iter().map(|_| search()).collect();
-        let mut searches = Searches { open, seed: 3, round: 0, queue: vec![] };
+        let mut searches = Searches { open, seed: 3, step: 0, queue: vec![] };
         let (mut order, mut kept) = (Vec::new(), [0.0; 3]);
         while let Some((index, rate)) = searches.turn() {
             order.push(index);
@@ -343,14 +343,14 @@ mod tests {
                 kept[index] = over.found().unwrap().load.unwrap().rate.unwrap();
             }
         }
-        let rounds: Vec<&[usize]> = order.chunks(3).take(4).collect();
-        let sorted = |round: &&[usize]| {
-            let mut round = round.to_vec();
-            round.sort_unstable();
-            round
+        let steps: Vec<&[usize]> = order.chunks(3).take(4).collect();
+        let sorted = |step: &&[usize]| {
+            let mut step = step.to_vec();
+            step.sort_unstable();
+            step
         };
-        assert!(rounds.iter().all(|round| sorted(round) == [0, 1, 2]), "{rounds:?}");
-        assert!(rounds.iter().any(|round| *round != rounds[0]), "{rounds:?}");
+        assert!(steps.iter().all(|step| sorted(step) == [0, 1, 2]), "{steps:?}");
+        assert!(steps.iter().any(|step| *step != steps[0]), "{steps:?}");
         let near = |(kept, most): (&f64, &f64)| kept <= most && kept * CLOSE * CLOSE > *most;
         assert!(kept.iter().zip(&capacities).all(near), "{kept:?}");
     }

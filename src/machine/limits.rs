@@ -102,7 +102,7 @@ pub fn refusal(
     };
     let files = if sockets == 0 { 0 } else { sockets + OTHER_FILES };
     let needs = [
-        ("open files", files, 0, limits.files, "ulimit -n"),
+        ("open files", files, 0, limits.files, "--nofile"),
         (
             "local ports",
             sockets / u64::from(ADDRESSES),
@@ -110,7 +110,7 @@ pub fn refusal(
             limits.ports,
             "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\", which gives up to",
         ),
-        ("threads", threads, OTHER_THREADS, limits.processes, "ulimit -u"),
+        ("threads", threads, OTHER_THREADS, limits.processes, "--nproc"),
         ("threads", threads, OTHER_THREADS, limits.system_threads, "sysctl -w kernel.threads-max="),
         ("threads", threads, OTHER_THREADS, limits.pids, "sysctl -w kernel.pid_max="),
         (
@@ -125,9 +125,13 @@ pub fn refusal(
     let counted = needs.into_iter().find_map(|(what, need, others, limit, command)| {
         let limit = limit.filter(|limit| need > 0 && need.saturating_add(others) > *limit)?;
         let need = need.saturating_add(others);
-        let space = if command.ends_with('=') { "" } else { " " };
+        let lift = match command {
+            "--nofile" | "--nproc" => hard_limit(command, need),
+            _ if command.ends_with('=') => format!("lift it with: {command}{need}"),
+            _ => format!("lift it with: {command} {need}"),
+        };
         let [needs, has] = [need, limit].map(|number| count(number as usize));
-        Some(format!("needs {needs} {what}, has {has}; lift it with: {command}{space}{need}"))
+        Some(format!("needs {needs} {what}, has {has}; {lift}"))
     });
     counted.or_else(|| {
         let need = least_memory(about, workload, scale, lanes);
@@ -139,6 +143,15 @@ pub fn refusal(
             bytes(there_is)
         ))
     })
+}
+
+/// Returns how to raise a hard limit, which only root can. The soft limit is no obstacle: paceline raises it to the
+/// hard one. `option` is that of `prlimit`, such as `--nofile`.
+pub fn hard_limit(option: &str, need: u64) -> String {
+    let name = option.trim_start_matches('-');
+    format!(
+        "raise the hard limit as root: sudo prlimit --pid $$ {option}={need}, or {name} in /etc/security/limits.conf"
+    )
 }
 
 /// Formats a number of bytes: `2.5 GiB`.
@@ -198,11 +211,15 @@ mod tests {
         assert_eq!(says("tokio", "echo", 10_000), None);
         let files = says("tokio", "echo", 20_000).unwrap();
         assert!(
-            files.contains("20 040 open files, has 20 000") && files.contains("ulimit -n 20040")
+            files.contains("20 040 open files, has 20 000; raise the hard limit as root: ")
+                && files
+                    .contains("sudo prlimit --pid $$ --nofile=20040, or nofile in /etc/security"),
+            "{files}"
         );
         let maps = says("may", "sleep", 100_000).unwrap();
         assert!(maps.contains("vm.max_map_count=200500"), "{maps}");
-        assert!(says("threads", "sleep", 100_000).unwrap().contains("threads"));
+        let threads = says("threads", "sleep", 100_000).unwrap();
+        assert!(threads.contains("--nproc=100300, or nproc in /etc"), "{threads}");
         assert!(says("threads", "switch", 20_000).is_some(), "a partner is a thread too");
         assert_eq!(says("threads", "sleep", 10_000), None);
         let maps = says("threads", "sleep", 17_000).unwrap();

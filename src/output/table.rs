@@ -77,8 +77,13 @@ pub(crate) fn columns(names: &str) -> Vec<&str> {
 /// Formats a table of figures, which are never wrapped: names are left-aligned, the rest right-aligned. Columns that do
 /// not fit go into further blocks, each with the names.
 pub(crate) fn figures_table(head: &[&str], rows: &[Vec<String>]) -> String {
+    named_table(1, head, rows)
+}
+
+/// Formats the same where the first `names` columns together are the name of a row.
+pub(crate) fn named_table(names: usize, head: &[&str], rows: &[Vec<String>]) -> String {
     let shown = |row: &Vec<String>| row.iter().map(MatrixField::from).collect();
-    in_blocks(head, &rows.iter().map(shown).collect::<Vec<_>>(), width())
+    in_blocks(names, head, &rows.iter().map(shown).collect::<Vec<_>>(), width())
 }
 
 /// The meaning of a field that its colour repeats; colour is never the only sign.
@@ -113,7 +118,7 @@ pub(crate) fn matrix(forms: &[Form]) -> (String, usize) {
     let within = width().min(WIDTH);
     let fits = |form: &Form| widths(&head_of(form), &form.1).iter().sum::<usize>() <= within;
     let chosen = forms.iter().position(fits).unwrap_or(forms.len() - 1);
-    (in_blocks(&head_of(&forms[chosen]), &forms[chosen].1, within), chosen)
+    (in_blocks(1, &head_of(&forms[chosen]), &forms[chosen].1, within), chosen)
 }
 
 fn head_of(form: &Form) -> Vec<&str> {
@@ -135,21 +140,23 @@ fn widths(head: &[&str], rows: &[Vec<MatrixField>]) -> Vec<usize> {
     (0..head.len()).map(wide).collect()
 }
 
-fn in_blocks(head: &[&str], rows: &[Vec<MatrixField>], within: usize) -> String {
+/// The first `names` columns, which are the name of a row, are in each block.
+fn in_blocks(names: usize, head: &[&str], rows: &[Vec<MatrixField>], within: usize) -> String {
     let wide = widths(head, rows);
+    let name: usize = wide[..names].iter().sum();
     // Long names leave no room for any column.
-    if wide[1..].iter().any(|column| wide[0] + column > within) {
+    if wide[names..].iter().any(|column| name + column > within) {
         let text = |row: &Vec<MatrixField>| row.iter().map(|field| plain(&field.text)).collect();
         return paragraphs(head, &rows.iter().map(text).collect::<Vec<_>>(), within);
     }
     let mut blocks: Vec<(usize, Vec<usize>)> = vec![];
-    for column in 1..head.len() {
+    for (column, wide) in wide.iter().enumerate().skip(names) {
         match blocks.last_mut() {
-            Some((used, of)) if *used + wide[column] <= within => {
-                *used += wide[column];
+            Some((used, of)) if *used + wide <= within => {
+                *used += wide;
                 of.push(column);
             }
-            _ => blocks.push((wide[0] + wide[column], vec![0, column])),
+            _ => blocks.push((name + wide, (0..names).chain([column]).collect())),
         }
     }
     let block = |(_, columns): &(usize, Vec<usize>)| {
@@ -276,6 +283,21 @@ mod tests {
     }
 
     #[test]
+    fn each_block_has_all_columns_of_the_name() {
+        let row =
+            |metric: &str| ["echo/tokio/10", metric, "12", "11.4 µs", "3.1 µs"].map(String::from);
+        let rows = [row("p50"), row("memory")]
+            .map(|row| row.iter().map(MatrixField::from).collect::<Vec<_>>());
+        let text = in_blocks(2, &["cell", "metric", "runs", "last", "first"], &rows, 40);
+        assert_eq!(
+            (text.matches("metric").count(), text.matches("memory").count()),
+            (2, 2),
+            "{text}"
+        );
+        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+    }
+
+    #[test]
     fn where_no_column_has_room_beside_the_names_each_row_is_a_paragraph() {
         let row = |name: &str| vec![name.to_owned(), "11.4 µs".into(), String::new(), "a b".into()];
         let rows = [row("a-cell-with-a-long-name/of-a-model/1000"), row("short")];
@@ -284,7 +306,7 @@ mod tests {
         assert!(text.starts_with(wanted), "{text}");
         let shown: Vec<Vec<MatrixField>> =
             rows.iter().map(|row| row.iter().map(MatrixField::from).collect()).collect();
-        assert!(in_blocks(&["cell", "base", "head", "why"], &shown, 40).starts_with(wanted));
+        assert!(in_blocks(1, &["cell", "base", "head", "why"], &shown, 40).starts_with(wanted));
         let judged = vec!["good".into(), "timer".into(), "late by 60 µs\n→ wait".into()];
         let text = paragraphs(&["", "what", "found"], &[judged], 16);
         assert_eq!(text, "good  timer\n  found: late by\n    60 µs → wait");

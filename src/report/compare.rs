@@ -66,6 +66,7 @@ pub fn comparison_table(comparison: &Comparison, extent: Extent) -> String {
 /// Adds a matrix for each metric: models down, scales across.
 fn changes(text: &mut String, workload: &str, of: &[&Pair]) {
     let shifts = of.iter().flat_map(|cell| &cell.shifts);
+    let scale = if of.iter().any(|cell| is_load(cell)) { "connections" } else { "scale" };
     for metric in in_order(shifts.map(|shift| shift.metric)) {
         let of: Vec<(&Pair, &Shift)> = of
             .iter()
@@ -91,7 +92,7 @@ fn changes(text: &mut String, workload: &str, of: &[&Pair]) {
         };
         let counts = scales.iter().map(|scale| count(*scale));
         let head: Vec<String> = std::iter::once("model".to_owned()).chain(counts).collect();
-        let title = format!("{workload}: change of {}, by scale", metric.label());
+        let title = format!("{workload}: change of {}, by {scale}", metric.label());
         let (table, _) = matrix(&[(head.clone(), form(true)), (head, form(false))]);
         let _ = writeln!(text, "\n{}\n{table}", folded(&plain_lines(&title)));
     }
@@ -172,7 +173,13 @@ fn row(cell: &Pair, shift: &Shift) -> Vec<String> {
 }
 
 fn name(cell: &Pair) -> String {
-    format!("{} at {}, {}", series(cell), count(cell.scale), cell.placement)
+    let unit = if is_load(cell) { " connections" } else { "" };
+    format!("{} at {}{unit}, {}", series(cell), count(cell.scale), cell.placement)
+}
+
+/// Returns whether it is a server under load, whose scale is its connections: only that has requests per second.
+fn is_load(cell: &Pair) -> bool {
+    cell.shifts.iter().any(|shift| shift.metric.is_rate())
 }
 
 /// Returns its state, on both sides if they differ.

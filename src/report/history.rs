@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     history::{Point, Series},
-    output::{columns, figures_table, plain, plain_lines, signed},
+    output::{columns, named_table, plain, plain_lines, signed},
 };
 
 /// The most figures in a sparkline; the last ones are shown.
@@ -35,7 +35,7 @@ pub fn history_table(all: &[Series]) -> String {
         ]
     };
     let head = columns("cell | metric | by | machine | runs | history | last | steps");
-    let mut text = figures_table(&head, &all.iter().map(row).collect::<Vec<_>>());
+    let mut text = named_table(2, &head, &all.iter().map(row).collect::<Vec<_>>());
     for series in all {
         for step in &series.steps {
             let point = &series.points[step.index];

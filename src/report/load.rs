@@ -9,7 +9,7 @@ pub(super) use remarks::late_remark;
 use std::fmt::Write;
 
 use super::{
-    table::{Extent, in_order, missing, notes},
+    table::{Extent, in_order, missing_under_load, notes},
     unreliable::footnotes,
 };
 use crate::{
@@ -26,7 +26,8 @@ use crate::{
 const SENTENCE: usize = 800;
 
 /// The meaning of the columns.
-pub(super) const NOTE: &str = "latency counts from the intended start; p50 and p99 are means of the trials', the rest is of all latencies \
+pub(super) const NOTE: &str = "latency counts from the intended start, or in a closed loop from the end of the previous \
+     answer; p50 and p99 are means of the trials', the rest is of all latencies \
      together; a percentile takes 10 beyond it; errors have no latency and are not in req/s; late p99: how late the \
      generator came to a start; past 1 ms, or at 95 % of a CPU, a cell is invalid";
 
@@ -67,7 +68,7 @@ pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent)
         remarks::nodes(&mut text, &of);
         match extent {
             Extent::Short => {
-                for line in missing(&of) {
+                for line in missing_under_load(&of) {
                     let _ = writeln!(text, "{line}");
                 }
             }
@@ -210,10 +211,13 @@ fn stairs(cell: &Cell, knee: &Knee) -> String {
     let limit = long_ns(knee.limit_ns);
     let over = first_over.map_or_else(
         || "; no higher rate is tried".into(),
-        |step| format!("; at {}: {}", rate(step.rate), step.gave_way.clone().unwrap_or_default()),
+        |step| {
+            let why = step.gave_way.clone().unwrap_or_default();
+            format!("; at {} offered per second: {why}", rate(step.rate))
+        },
     );
     format!(
-        "  {}: {} within {limit} up to {}{} requests per second{over}",
+        "  {}: {} within {limit} up to {}{} offered requests per second{over}",
         cell.model,
         if cell.latency_ns_p99.is_some() { "p99 stays" } else { "all latencies stay" },
         if knee.is_least() { "at least " } else { "" },

@@ -5,7 +5,8 @@ mod reasons;
 mod tests;
 
 pub(super) use reasons::{
-    both_modes, by_reason, missing, notes, remarks as figure_remarks, was_cut_off,
+    both_modes, by_reason, missing, missing_under_load, notes, of_over_half_an_hour,
+    remarks as figure_remarks, was_cut_off, why,
 };
 
 use std::fmt::Write;
@@ -57,7 +58,7 @@ pub fn cells_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent
         least = least.max(fields);
         let _ = writeln!(text, "{table}");
         if extent == Extent::All {
-            text.push_str(&folded(&plain_lines(&notes(&of))));
+            let _ = writeln!(text, "{}", folded(&plain_lines(notes(&of).trim_end())));
         }
         text.push_str(&details(&of, extent));
     }

@@ -167,14 +167,14 @@ impl<'a> CellInProgress<'a> {
         let begun = now();
         let deadline = now() + left + GRACE;
         let mut done = self.measure(session, trial, deadline);
-        // The suite's server is not part of the cell: if it failed, the trial is invalid.
+        // paceline's server is not part of the cell: if it failed, the trial is invalid.
         if done.as_ref().is_err_and(|error| !matches!(error, HostError::Interrupted))
             && session.revive()?
         {
             done = self.measure(session, trial, deadline);
             if done.is_err() && session.revive()? {
                 return Err(format!(
-                    "the suite's server ended in both tries of a trial of {}: see whether memory runs out, and {}",
+                    "paceline's server ended in both tries of a trial of {}: see whether memory runs out, and {}",
                     self.planned.label(),
                     writer.again()
                 ));

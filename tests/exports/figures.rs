@@ -181,7 +181,7 @@ fn a_row_has_its_figures_in_the_columns_of_their_units_and_its_reason() {
             assert_eq!(field(&single, "sleep/tokio@8/100", &end), "", "{end}");
         }
     }
-    assert!(field(&run, "sleep/threads/100000", "reason").contains("ulimit -u 100256"));
+    assert!(field(&run, "sleep/threads/100000", "reason").contains("--nproc=100256"));
     assert!(field(&gate, "switch/may/10", "reason").contains("killed"));
 }
 

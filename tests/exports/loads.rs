@@ -304,7 +304,8 @@ fn a_rate_that_is_only_the_least_that_a_server_keeps_is_marked_wherever_it_is_sh
         assert_eq!(least, "yes");
         // Beside the figure, and with its meaning.
         let words = table.split_whitespace().collect::<Vec<_>>().join(" ");
-        for part in [" ≥3.00k ", "≥: the server may keep a higher", "up to at least 3.00k"] {
+        for part in [" ≥3.00k ", "≥: the server may keep a higher", "up to at least 3.00k offered "]
+        {
             assert!(words.contains(part), "{part}: {table}");
         }
         assert!(markdown.contains("| ≥3.00k |"), "{markdown}");

@@ -46,7 +46,12 @@ fn what_regressed_or_is_invalid_fails_and_what_could_not_be_told_is_skipped() {
         (&run, "sleep/tokio@8/100", "system-out", ""),
         (&run, "sleep/rayon@8/10000", "failure", "checksum"),
         (&run, "sleep/smol@8/1000000", "error", "the host ended by signal 9, out of memory"),
-        (&run, "sleep/threads/100000", "skipped", "lift it with: ulimit -u 100256"),
+        (
+            &run,
+            "sleep/threads/100000",
+            "skipped",
+            "raise the hard limit as root: sudo prlimit --pid $$ --nproc=100256",
+        ),
         (&run, "sleep/pool@8/1000000", "skipped", ""),
         (&gate, "null arm", "system-out", ""),
         (
@@ -70,7 +75,7 @@ fn what_regressed_or_is_invalid_fails_and_what_could_not_be_told_is_skipped() {
     }
     let refused = tests(&Export::Junit.render(&RUNS[3]));
     assert_eq!(refused.len(), RUNS[3].cells.len());
-    assert!(refused.iter().all(|(_, end, why)| end == "skipped" && why.contains("ulimit")));
+    assert!(refused.iter().all(|(_, end, why)| end == "skipped" && why.contains("hard limit")));
 }
 
 #[test]

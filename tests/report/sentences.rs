@@ -53,7 +53,10 @@ fn cells(workload: &str, class: Placement, kind: &str) -> Vec<Cell> {
         let workers = (model != "threads").then_some(workers);
         let blank = |state| Cell::new(workload, model, scale, workers, placement, state);
         if is("not measured") || (is("lacks") && place == 1 && scale > 10) {
-            let reason = Some("needs 9 open files, has 8; lift it with: ulimit -n 9".into());
+            let reason = Some(
+                "needs 9 open files, has 8; raise the hard limit as root: prlimit --nofile=9"
+                    .into(),
+            );
             return Cell { reason, ..blank(State::Refused) };
         }
         let around = |value: f64| {

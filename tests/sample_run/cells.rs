@@ -70,7 +70,8 @@ fn sleep(all: &mut (Vec<Cell>, Vec<Trial>)) {
             let lacking = match (model, scale) {
                 ("threads", 100_000..) => Some(without(
                     State::Refused,
-                    "needs 100256 threads, has 63432; lift it with: ulimit -u 100256",
+                    "needs 100256 threads, has 63432; raise the hard limit as root: sudo prlimit --pid $$ \
+                     --nproc=100256, or nproc in /etc/security/limits.conf",
                 )),
                 ("sequential" | "pool" | "rayon", 100_000..) => Some(without(
                     State::Skipped,

@@ -93,7 +93,8 @@ pub(crate) fn only_refused() -> Record {
     for cell in &mut record.cells {
         let Cell { workload, model, scale, workers, placement, .. } = cell.clone();
         *cell = Cell {
-            reason: Some("needs 40000 open files, has 1024; lift it with: ulimit -n 40000".into()),
+            reason: Some("needs 40000 open files, has 1024; raise the hard limit as root: sudo prlimit --pid $$ \
+                 --nofile=40000, or nofile in /etc/security/limits.conf".into()),
             ..Cell::new(&workload, &model, scale, workers, placement, State::Refused)
         };
     }

@@ -279,7 +279,9 @@ fn explain(error: &io::Error) -> String {
         io::ErrorKind::AddrNotAvailable => {
             ": no local port is free; wait a minute, or widen net.ipv4.ip_local_port_range"
         }
-        _ if error.raw_os_error() == Some(24) => ": raise the limit of open files (ulimit -n)",
+        _ if error.raw_os_error() == Some(24) => {
+            ": raise the hard limit of open files (ulimit -Hn, as root)"
+        }
         _ => "",
     };
     format!("{error}{hint}")

@@ -21,10 +21,13 @@ pub fn raise_limits() {
 /// Describes why a process could not start, with the remedy if it met a limit.
 pub(crate) fn with_remedy(error: &io::Error) -> String {
     let remedy = match error.raw_os_error() {
-        Some(24) => "; permit more open files, such as with ulimit -n 1024",
+        Some(24) => {
+            "; raise the hard limit of open files as root, such as with: sudo prlimit --pid $$ --nofile=1024"
+        }
         // fork(2) fails so at the limit of processes.
         _ if error.kind() == io::ErrorKind::WouldBlock => {
-            "; end other programs, or permit more processes, such as with ulimit -u 4096"
+            "; end other programs, or raise the hard limit of processes as root, such as with: sudo prlimit --pid $$ \
+             --nproc=4096"
         }
         _ => "",
     };
@@ -38,8 +41,8 @@ mod tests {
     #[test]
     fn an_error_of_a_limit_names_the_command_that_raises_it() {
         let said = |errno: rustix::io::Errno| with_remedy(&errno.into());
-        assert!(said(rustix::io::Errno::MFILE).ends_with("ulimit -n 1024"));
-        assert!(said(rustix::io::Errno::AGAIN).ends_with("ulimit -u 4096"));
+        assert!(said(rustix::io::Errno::MFILE).ends_with("--nofile=1024"));
+        assert!(said(rustix::io::Errno::AGAIN).ends_with("--nproc=4096"));
         assert!(said(rustix::io::Errno::NOENT).ends_with("(os error 2)"));
     }
 

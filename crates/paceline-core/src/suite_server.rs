@@ -77,7 +77,7 @@ fn serve_all() -> io::Result<()> {
         thread::Builder::new().name("echo".into()).spawn(move || {
             let why =
                 server.run(None).map_or_else(|error| with_remedy(&error), |()| "no reason".into());
-            let _ = writeln!(io::stderr(), "the suite's server ended: {why}");
+            let _ = writeln!(io::stderr(), "paceline's server ended: {why}");
             std::process::exit(1);
         })?;
     }

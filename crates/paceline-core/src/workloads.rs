@@ -74,6 +74,11 @@ pub fn find(name: &str) -> Result<Workload, String> {
             "no workload is called `{name}`: {hint}name one of {all}, or a file that ends in .toml"
         ));
     }
+    if let Err(error) = path.try_exists() {
+        return Err(format!(
+            "{name} cannot be read: {error}; make it readable, with all folders above it"
+        ));
+    }
     if !path.exists() {
         let near =
             near_file(&path).map_or_else(String::new, |near| format!("; did you mean {near}?"));

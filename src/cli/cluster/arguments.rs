@@ -51,7 +51,7 @@ pub(in crate::cli) struct PlanArguments {
     /// The time for each block, such as 90s or 30m [default: 10m, or twice the time of a block's loads if that is more].
     #[arg(long, value_name = "TIME", value_parser = budget)]
     pub(super) budget: Option<Duration>,
-    /// Where jobs are submitted from [default: what each model's users do].
+    /// Where jobs are offered from [default: what each model's users do].
     #[arg(long, value_enum)]
     pub(super) placement: Option<From>,
     /// Pin each model to as many CPUs as it has workers, and the echo server to the others.

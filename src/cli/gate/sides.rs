@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     gate::{
-        AllocationCounters, Arm, Built, Exit, GateError, Project, Source, Wanted,
+        AllocationCounters, Arm, Built, Exit, GateError, NO_PROJECT, Project, Source, Wanted,
         note_same_program, too_short, two_builds_fit,
     },
     output::{Building, cut},
@@ -33,6 +33,10 @@ pub(in crate::cli) struct Sides {
 /// No programs: allocations are not compared.
 pub(in crate::cli) const NO_COUNTERS: AllocationCounters = [const { Err(String::new()) }; 2];
 
+/// What to do where a gate finds no project.
+const GO_OR_BUILD: &str =
+    "go to the folder of one, or give paths of built programs, as in --base ./old --head ./new";
+
 /// Returns the project, the base and the head that the arguments name.
 pub(super) fn resolve_sides(
     asked: &GateArguments,
@@ -41,10 +45,16 @@ pub(super) fn resolve_sides(
     let here = working_folder()?;
     let project = Project::here(&here, asked.package.as_deref(), asked.bench.as_deref())?;
     let project = project.with_features(asked.cargo_features());
-    let base = project.resolve(base)?;
+    let outside = |error: GateError, why: &str| match error.message.strip_prefix(NO_PROJECT) {
+        Some(_) => usage(format!("{why}{NO_PROJECT}: {GO_OR_BUILD}")),
+        None => error.into(),
+    };
+    let base = project.resolve(base).map_err(|error| outside(error, ""))?;
     let head = match &asked.head {
-        Some(text) => project.resolve(text)?,
-        None => project.working_tree()?,
+        Some(text) => project.resolve(text).map_err(|error| outside(error, ""))?,
+        None => project.working_tree().map_err(|error| {
+            outside(error, "--head is missing: without it, the head is the working tree, but ")
+        })?,
     };
     project.check_pins(&base, &head)?;
     Ok((project, base, head))

@@ -101,6 +101,16 @@ fn a_plan_goes_to_another_engine_once_the_first_has_nothing_of_it() {
         let Err(Fault::Usage(why)) = to_other(says) else { panic!("two engines have it: {says}") };
         assert!(why.starts_with("the engine mine still has blocks of this plan"), "{why}");
     }
+    fs::remove_file(folder.path().join("list")).unwrap();
+    let Err(Fault::Environment(why)) = submitted(&plan, Some(&other), |_| true) else {
+        panic!("nobody knows what the first engine has")
+    };
+    assert!(
+        why.starts_with("the engine mine does not answer") && why.contains("another plan"),
+        "{why}"
+    );
+    let why = cancel(&plan).unwrap_err();
+    assert!(why.why().contains("another with paceline cluster plan"), "{why:?}");
     assert_eq!(to_other("").unwrap().blocks, 2);
 }
 

@@ -275,14 +275,16 @@ fn outside(project: &Metadata, repository: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The beginning of the error in a folder without a project.
+pub(crate) const NO_PROJECT: &str = "there is no cargo project here";
+
 fn metadata(folder: &Path) -> Result<Metadata, GateError> {
     let cargo = Tool::cargo(folder).args(["metadata", "--no-deps", "--format-version", "1"]);
     let said = cargo.run()?;
     if !said.ok {
         let none = said.reason().contains("could not find `Cargo.toml`");
         return Err(GateError::usage(if none {
-            "there is no cargo project here; go to the folder of one (`paceline gate` also takes paths of built programs)"
-                .to_owned()
+            format!("{NO_PROJECT}; go to the folder of one")
         } else {
             format!("cargo cannot read this project; correct it:\n{}", said.err.join("\n"))
         }));

@@ -19,10 +19,7 @@ pub fn advice_in_short(advice: &Advice, partial: bool) -> Vec<String> {
     let names = Names::of(advice);
     let mut sentences = Vec::new();
     if partial {
-        sentences.push(
-            "Interrupted: this is partial, advice on those cells only that had ended by then."
-                .to_owned(),
-        );
+        sentences.push("Interrupted: this advice covers only finished cells.".to_owned());
     }
     if advice.scales.is_empty() {
         sentences.push("No cell had ended: there is nothing to say yet.".into());

@@ -76,7 +76,7 @@ fn each_stretch_of_scales_has_its_answer_and_the_crossing_its_place() {
 fn no_line_is_wider_than_a_hundred_columns() {
     let advice = advise(&crossing_cells());
     let text = advice_text(&advice, &advice_in_short(&advice, true));
-    assert!(text.contains("  * Interrupted: this is partial"), "{text}");
+    assert!(text.contains("  * Interrupted: this advice covers"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
     assert!(
         text.lines().any(|line| line.chars().count() > WIDTH - 15),

@@ -191,6 +191,7 @@ fn null_arm(gate: &Gate) -> String {
         format!("{} {}{change}", cut(&cell.cell, 60), cell.metric.label())
     };
     match first(&fired.iter().map(name).collect::<Vec<_>>()) {
+        None if had == 0 => "null arm, base against its copy: not measured".into(),
         None => format!("null arm, base against its copy: no change in {had}"),
         Some(names) => format!(
             "null arm, base against its copy: a change in {} of {had}, void and without a verdict: {names}",

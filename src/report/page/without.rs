@@ -9,7 +9,10 @@ use super::{
 use crate::{
     output::{count, counted, shorten},
     record::{Cell, ModelRecord, Run, State},
-    report::table::{by_reason, in_order, series, series_name, several_workers, was_cut_off, word},
+    report::table::{
+        by_reason, in_order, of_over_half_an_hour, series, series_name, several_workers,
+        was_cut_off, why, word,
+    },
 };
 
 /// The cells without a figure, folded.
@@ -56,8 +59,6 @@ fn line<'a>(of: &[&'a Cell], all: &[&'a Cell], run: &Run) -> String {
         })
         .collect();
     let places = places.join(" · ");
-    // The reason at the greatest scale asks for the most.
-    let why = of.iter().max_by_key(|cell| cell.scale).and_then(|cell| cell.reason.as_deref());
     match of[0].state {
         State::Skipped if was_cut_off(of[0]) => {
             format!("interrupted: {cells} ({places}); measure again")
@@ -67,9 +68,9 @@ fn line<'a>(of: &[&'a Cell], all: &[&'a Cell], run: &Run) -> String {
                 "criterion" => "PACELINE_BUDGET=30m, or a filter, makes room",
                 _ => "a longer --budget makes room",
             };
-            format!("over budget: {cells} ({places}); {more}")
+            format!("over budget: {cells} ({places}); {more}{}", of_over_half_an_hour(of))
         }
-        state => format!("{}: {cells} ({places}): {}", word(state), reason(why)),
+        state => format!("{}: {cells} ({places}): {}", word(state), reason(Some(&why(of)))),
     }
 }
 

@@ -15,8 +15,18 @@ const MOST_REASONS: usize = 8;
 
 /// Returns a line for each reason why cells have no figure, with their number and the remedy; most frequent first.
 pub(in crate::report) fn missing(cells: &[&Cell]) -> Vec<String> {
+    missing_at(cells, "")
+}
+
+/// Returns the same for servers, whose scales are connections.
+pub(in crate::report) fn missing_under_load(cells: &[&Cell]) -> Vec<String> {
+    missing_at(cells, " connections")
+}
+
+fn missing_at(cells: &[&Cell], unit: &str) -> Vec<String> {
     let groups = by_reason(cells);
-    let mut lines: Vec<String> = groups.iter().take(MOST_REASONS).map(|of| line(of)).collect();
+    let mut lines: Vec<String> =
+        groups.iter().take(MOST_REASONS).map(|of| line(of, unit)).collect();
     let rest = groups.len().saturating_sub(MOST_REASONS);
     if rest > 0 {
         let cells: usize = groups[MOST_REASONS..].iter().map(Vec::len).sum();
@@ -42,20 +52,22 @@ pub(in crate::report) fn by_reason<'a>(cells: &[&'a Cell]) -> Vec<Vec<&'a Cell>>
 }
 
 /// Returns `12 cells skipped (sequential, pool; at 1 000 to 100 000): no room …`.
-fn line(cells: &[&Cell]) -> String {
+fn line(cells: &[&Cell], unit: &str) -> String {
     let state = cells[0].state;
     let models = in_order(cells.iter().map(|cell| cell.model.as_str())).join(", ");
-    // The greatest scale needs most.
-    let most = cells.iter().rev().max_by_key(|cell| cell.scale);
     let why = match state {
         State::Skipped if was_cut_off(cells[0]) => {
             "interrupted before it had a figure: measure again (`paceline report --format table --all` shows what is known)"
                 .into()
         }
-        State::Skipped => "over the time budget: give more (--budget 30m; PACELINE_BUDGET=30m with cargo bench), or \
-                           choose fewer cells"
-            .into(),
-        _ => most.and_then(|cell| cell.reason.clone()).unwrap_or_default(),
+        State::Skipped => {
+            let too_long = of_over_half_an_hour(cells);
+            format!(
+                "over the time budget: give more (--budget 30m; PACELINE_BUDGET=30m with cargo bench), or choose fewer \
+                 cells{too_long}"
+            )
+        }
+        _ => why(cells),
     };
     let scales = cells.iter().map(|cell| cell.scale);
     let at = match (scales.clone().min(), scales.max()) {
@@ -64,7 +76,50 @@ fn line(cells: &[&Cell]) -> String {
         }
         (_, most) => most.map_or_else(String::new, count),
     };
-    format!("{} {} ({models}; at {at}): {why}", counted(cells.len(), "cell"), word(state))
+    format!("{} {} ({models}; at {at}{unit}): {why}", counted(cells.len(), "cell"), word(state))
+}
+
+/// Returns the reason of cells of one kind: that of the greatest scale, which needs most. If the others have reasons of
+/// their own, it says whose it is.
+pub(in crate::report) fn why(cells: &[&Cell]) -> String {
+    let Some(of) = cells.iter().rev().max_by_key(|cell| cell.scale) else { return String::new() };
+    let why = of.reason.clone().unwrap_or_default();
+    let same = cells.iter().all(|cell| cell.reason == of.reason);
+    // A limit of the machine is that of all, and the greatest scale has the remedy for all.
+    if same || (of.state == State::Refused && !why.contains(&of.model)) {
+        why
+    } else if why.starts_with(&of.model) {
+        format!("for example, {why}")
+    } else {
+        format!("for example, {} at {}: {why}", of.model, count(of.scale))
+    }
+}
+
+/// Returns "; 6 of them need over 30 min each", for which the budget that is named has no room; empty without any.
+pub(in crate::report) fn of_over_half_an_hour(cells: &[&Cell]) -> String {
+    let of = cells.iter().filter(|cell| cell.reason.as_deref().is_some_and(over_half_an_hour));
+    match of.count() {
+        0 => String::new(),
+        all if all == cells.len() => "; each of them needs over 30 min".into(),
+        1 => "; 1 of them needs over 30 min".into(),
+        some => format!("; {} of them need over 30 min each", count(some)),
+    }
+}
+
+/// Returns whether the time in a reason such as "predicted: 3 processes with batches of 8.33 h take 16.7 h; the budget
+/// has 5 s left" is over half an hour.
+fn over_half_an_hour(reason: &str) -> bool {
+    let time = reason.split_once(" take ").map(|(_, rest)| rest.split([';', ',']).next());
+    let Some((number, unit)) = time.flatten().and_then(|time| time.trim().split_once(' ')) else {
+        return false;
+    };
+    let most = match unit {
+        "min" => 30.0,
+        "h" => 0.5,
+        "s" => 1800.0,
+        _ => return false,
+    };
+    number.replace(' ', "").parse::<f64>().is_ok_and(|number| number > most)
 }
 
 /// Returns whether a cell was skipped because its run was interrupted or killed, and not for want of time.
@@ -107,7 +162,7 @@ pub(in crate::report) fn notes(cells: &[&Cell]) -> String {
 }
 
 /// Returns a line for each kind of remark on figures: several modes, a busy server, rows that tell no models apart, fewer
-/// jobs in flight than submitted although they wait, groups of children, and separately ranked models.
+/// jobs in flight than offered although they wait, groups of children, and separately ranked models.
 pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
     let several = several_workers(cells);
     let one = in_order(cells.iter().map(|cell| cell.workload.as_str())).len() == 1;
@@ -133,7 +188,7 @@ pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
             all(&|cell| Some(format!(": {}", both_modes(cell.modes.as_ref()?)))),
         ),
         remark(
-            "server-bound, so not ranked (a thread of the suite's server was busy for over 90 % of the time)",
+            "server-bound, so not ranked (a thread of paceline's server was busy for over 90 % of the time)",
             all(&|cell| cell.is_server_bound().then(String::new)),
         ),
         remark(

@@ -158,8 +158,11 @@ fn of_several_numbers_of_workers_the_greatest_is_shown() {
 
 #[test]
 fn a_reason_has_one_line_with_its_count_its_models_and_the_remedy() {
-    let files =
-        |scale: usize| format!("needs {scale} open files, has 64; lift it with: ulimit -n {scale}");
+    let files = |scale: usize| {
+        format!(
+            "needs {scale} open files, has 64; raise the hard limit as root: sudo prlimit --pid $$ --nofile={scale}"
+        )
+    };
     let cells = [
         without("pool", 1, State::Refused, "pool does not support hop"),
         without("rayon", 1, State::Refused, "rayon does not support hop"),
@@ -182,10 +185,42 @@ fn a_reason_has_one_line_with_its_count_its_models_and_the_remedy() {
         "{lines:?}"
     );
     assert!(lines[0].contains("PACELINE_BUDGET=30m"), "{lines:?}");
-    assert_eq!(lines[1], "2 cells refused (pool, rayon; at 1): pool does not support hop");
-    assert!(lines[2].ends_with("ulimit -n 1000"), "{lines:?}");
+    assert_eq!(
+        lines[1],
+        "2 cells refused (pool, rayon; at 1): for example, pool does not support hop"
+    );
+    assert!(lines[2].ends_with("--nofile=1000"), "{lines:?}");
     // More time is no remedy for it.
     assert!(lines[3].starts_with("1 cell skipped (pool; at 10): interrupted"), "{lines:?}");
+}
+
+#[test]
+fn numbers_of_one_cell_are_not_said_of_others_and_cells_of_hours_are_promised_no_room() {
+    let late = |ms: u32| format!("5 of {ms} trials: {ms} ms late");
+    let cells = [
+        without("tokio", 10, State::Invalid, &late(4)),
+        without("smol", 100, State::Invalid, &late(3)),
+        without(
+            "smol",
+            1000,
+            State::Skipped,
+            "predicted: 3 processes take 16.7 h; the budget has 1 s left",
+        ),
+        without(
+            "smol",
+            10,
+            State::Skipped,
+            "predicted: 3 processes take 3.03 min; the budget has 1 s left",
+        ),
+    ];
+    let lines = missing(&cells.iter().collect::<Vec<_>>());
+    let of = |what: &str| lines.iter().find(|line| line.contains(what)).unwrap();
+    let invalid = of("invalid");
+    assert!(invalid.ends_with(": for example, smol at 100: 5 of 3 trials: 3 ms late"), "{invalid}");
+    let skipped = of("skipped");
+    assert!(skipped.ends_with("; 1 of them needs over 30 min"), "{skipped}");
+    let alone = missing(&[&cells[0]]);
+    assert!(alone[0].ends_with("(tokio; at 10): 5 of 4 trials: 4 ms late"), "{alone:?}");
 }
 
 /// The default profile: 9 models, 5 workloads of 7 scales, one of them with several worker counts.

@@ -153,7 +153,7 @@ pub(super) fn why(error: &io::Error, to: SocketAddr) -> String {
             format!("{REFUSED}: nothing listens there, so start the server or correct the address")
         }
         Some(Errno::MFILE | Errno::NFILE) => {
-            "too many open files: raise the limit (ulimit -n)".into()
+            "too many open files: raise the hard limit (ulimit -Hn, as root)".into()
         }
         Some(Errno::ADDRNOTAVAIL) if is_missing(to.ip()) => {
             format!("this machine does not have the address {}", to.ip())

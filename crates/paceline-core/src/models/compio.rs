@@ -21,7 +21,7 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Compio>>(ModelInfo {
     name: "compio",
     family: Family::IoUring,
     package: Some("compio"),
-    note: "a runtime per worker, not pinned; hops by async-channel, for it has no channel of its own; offload by \
+    note: "a runtime per worker, not pinned; hops by async-channel, because it has no channel; offload by \
            spawn_blocking; as a server, the kernel deals \
            connections to the workers by SO_REUSEPORT, unevenly where they are few",
     placements: &[Placement::Dealt, Placement::Inside],

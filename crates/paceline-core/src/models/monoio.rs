@@ -20,7 +20,7 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Monoio>>(ModelInfo {
     name: "monoio",
     family: Family::IoUring,
     package: Some("monoio"),
-    note: "a runtime per worker, not pinned; hops by async-channel, for it has no channel of its own; offload to a \
+    note: "a runtime per worker, not pinned; hops by async-channel, because it has no channel; offload to a \
            thread attached to each runtime; as a server, the kernel deals \
            connections to the workers by SO_REUSEPORT, unevenly where they are few",
     placements: &[Placement::Dealt, Placement::Inside],

@@ -1,4 +1,4 @@
-//! The suite's server, seen from its parent.
+//! paceline's server, seen from its parent.
 
 use std::{
     fmt, fs,
@@ -61,7 +61,7 @@ impl EchoServer {
 
     /// Returns the CPU time that it has used so far.
     pub fn cpu_time(&mut self) -> io::Result<Duration> {
-        let gone = || io::Error::other("the suite's server ended");
+        let gone = || io::Error::other("paceline's server ended");
         self.requests.as_mut().ok_or_else(gone)?.write_all(b"?\n").map_err(|_| gone())?;
         let used = self.answer().and_then(|line| line.trim().parse().ok());
         used.map(Duration::from_nanos).ok_or_else(gone)
@@ -92,7 +92,7 @@ impl Drop for EchoServer {
 }
 
 fn not_started(why: impl fmt::Display) -> io::Error {
-    io::Error::other(format!("the suite's server did not start: {why}"))
+    io::Error::other(format!("paceline's server did not start: {why}"))
 }
 
 #[cfg(test)]
@@ -106,7 +106,7 @@ mod tests {
             command.args(["-c", script]);
             EchoServer::start(command).err().unwrap().to_string()
         };
-        let start = "the suite's server did not start: ";
+        let start = "paceline's server did not start: ";
         assert_eq!(said("sh", "echo no more files"), format!("{start}no more files"));
         assert_eq!(said("sh", "exit 1"), format!("{start}it gave no reason"));
         let missing = said("/nowhere/paceline", "");
