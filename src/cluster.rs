@@ -93,7 +93,7 @@ fn random<const BYTES: usize>() -> io::Result<String> {
 /// Returns the fault of a file of a plan's folder that cannot be written.
 fn unwritable_file(path: &Path, error: &io::Error) -> Fault {
     let (host, path, remedy) = (node::host_name(), path.display(), remedy(error));
-    Fault::Failed(format!("cannot write to {path} on {host}: {error}; {remedy}, and try again"))
+    Fault::Failed(format!("cannot write to {path}: {error} on {host}; {remedy}, and try again"))
 }
 
 impl From<String> for Fault {

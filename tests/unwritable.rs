@@ -28,7 +28,10 @@ const WRITING: &[(&str, &str)] = &[
     ("claims sleeps --model tokio", "cannot write the record to results: "),
     ("selftest --kind cpu --suites 0", "cannot write the record to results: "),
     ("gate --base PROGRAM --head PROGRAM", "cannot write the record to results: "),
-    ("cluster plan sleep --model tokio --scale 1 --out plan", "cannot write to plan/plan.json: "),
+    (
+        "cluster plan sleep --model tokio --scale 1 --out plan",
+        "error: cannot write to plan/plan.json: ",
+    ),
     ("man --out man", "cannot write to man: "),
     ("report RUN -o page.html", "cannot write page.html: "),
     ("report RUN --format csv -o rows.csv", "cannot write rows.csv: "),

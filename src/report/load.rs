@@ -27,9 +27,9 @@ const SENTENCE: usize = 800;
 
 /// The meaning of the columns.
 pub(super) const NOTE: &str = "latency counts from the intended start, or in a closed loop from the end of the previous \
-     answer; p50 and p99 are means of the trials', the rest is of all latencies \
-     together; a percentile takes 10 beyond it; errors have no latency and are not in req/s; late p99: how late the \
-     generator came to a start; past 1 ms, or at 95 % of a CPU, a cell is invalid";
+     answer; p50 and p99 are means of the trials', the rest is of all latencies together; a percentile takes 10 beyond \
+     it; req/s: right answers per second; errors have no latency; late p99: how late the generator came to a start; past \
+     1 ms, or at 95 % of a CPU, a cell is invalid";
 
 /// Metrics that a short table omits.
 const DETAILS: [&str; 6] = ["of bound", "latencies", "p90", "service p99", "generator", "gens"];
