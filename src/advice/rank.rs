@@ -156,7 +156,7 @@ pub(super) fn without(cell: &Cell, class: Option<Placement>) -> Option<Without> 
     } else if cell.has_too_few_trials() {
         "too few trials".into()
     } else if cell.is_server_bound() {
-        "server-bound: a thread of the suite's server was busy for over 90 % of the time".into()
+        "server-bound: a thread of paceline's echo server was busy for over 90 % of the time".into()
     } else {
         let others = class.filter(|class| cell.class() != *class)?;
         let from = match cell.placement {

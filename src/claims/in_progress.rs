@@ -167,7 +167,7 @@ impl Repetitions {
         let done = self.samples.len() as u32;
         let why = if interrupted() { "it was interrupted" } else { "the budget was used up" };
         if done == 0 {
-            return (ClaimVerdict::Skipped, Some(format!("{why} before it")));
+            return (ClaimVerdict::Skipped, Some(format!("{why} before this claim ran")));
         }
         if done < FEWEST {
             let took = long(self.took);

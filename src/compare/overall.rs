@@ -62,7 +62,7 @@ pub fn overall(cells: &[GateCell], enough: bool, same: Option<&SameProgram>) -> 
         return (Overall::EnvironmentInvalid, sentence);
     }
     if !enough {
-        let sentence = "too few trials count, for the machine was not fit in the others: try again when it is quiet";
+        let sentence = "the machine disturbed too many trials: try again when it is quiet";
         return (Overall::EnvironmentInvalid, sentence.into());
     }
     if let Some(same) = same {

@@ -183,7 +183,7 @@ fn why_unranked(why: Unranked, scale: &AtScale, names: &Names) -> String {
                 .into()
         }
         Unranked::ServerBound => {
-            "the suite's server was busy for over 90 % of the time, so the figures may be its own"
+            "paceline's echo server was busy for over 90 % of the time, so the figures may be its own"
                 .into()
         }
         Unranked::TooFewTrials => format!(

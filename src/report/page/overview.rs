@@ -113,7 +113,7 @@ pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
             "Models named together in the matrix are the best and its statistical ties: no paired test over the passes \
              shows that a tied model is over 0.2 % behind the best (at 5 %, with Holm's correction over all models). Not \
              ranked are cells of fewer than {FEWEST_TRIALS} trials, jobs that wait for less than {} ms, and cells in \
-             which the suite's own server was busy for over {:.0} % of the time.",
+             which paceline's own echo server was busy for over {:.0} % of the time.",
             SHORTEST_RANKED_NS / 1_000_000,
             MOST_SERVER_BUSY * 100.0
         ),

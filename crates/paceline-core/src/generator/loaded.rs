@@ -170,7 +170,9 @@ impl Loaded {
             }
             _ if self.offered > 0 => "no request of the window was answered".into(),
             Drive::Open { rate, .. } => format!(
-                "no arrival fell into the window: {rate} per second in {window} are too few; raise --rate or --duration"
+                "no arrival fell into the window: {} per second in {window} are too few; raise --rate or --duration",
+                // A share of a knee has many digits.
+                (rate * 1e3).round() / 1e3
             ),
             Drive::Ramp { from, to, .. } => format!(
                 "no arrival fell into the window: {from} to {to} per second in {window} are too few; raise the rates of \
