@@ -2,12 +2,12 @@
 //! every workload or about a model are left out: the page states them once.
 
 use super::{
-    phrases::{Names, everywhere},
+    phrases::{Names, everywhere, percent},
     title,
     trust::{timers_apart, two_modes},
 };
 use crate::{
-    advice::{Advice, AtScale, Measure, Recommended, Series, Standing},
+    advice::{Advice, AtScale, MARGIN, Measure, Recommended, Series, Standing},
     output::{capital, count, counted, cut, noun, rate, uncapital},
 };
 use paceline_core::perform::Placement;
@@ -96,11 +96,26 @@ fn take(class: &Class<'_>) -> Option<String> {
             format!("from {} to {}", count(from), count(to))
         };
         let unit = if place == 0 { format!(" {}", noun(to, at)) } else { String::new() };
-        format!("{} {range}{unit}", what(of[0], &class.names))
+        let behind = behind_discontinued(of, &class.names).unwrap_or_default();
+        format!("{} {range}{unit}{behind}", what(of[0], &class.names))
     };
     let parts: Vec<String> = stretches(&class.ranked).iter().enumerate().map(part).collect();
     let verb = if class.alone { "take " } else { "" };
     (!parts.is_empty()).then(|| format!("{verb}{}", parts.join(", ")))
+}
+
+/// Returns how far the recommended models are behind a discontinued one, at most over these scales, if that counts: the
+/// rest of the sentence is about the best of the others.
+fn behind_discontinued(of: &[&AtScale], names: &Names) -> Option<String> {
+    let gaps = || of.iter().flat_map(|at| &at.recommended).flat_map(|one| &one.gaps);
+    let most = |by: Measure| {
+        let far = gaps().filter(|gap| gap.by == by && gap.at_most.is_none() && gap.share >= MARGIN);
+        far.max_by(|a, b| a.share.total_cmp(&b.share))
+    };
+    let gap = most(Measure::Throughput).or_else(|| most(Measure::P99))?;
+    let up_to = if of.len() == 1 { "" } else { "up to " };
+    let (by, share, best) = (title(gap.by), percent(gap.share), names.name(&gap.best));
+    Some(format!(" (in {by} {up_to}{share} behind {best}, which is discontinued)"))
 }
 
 fn what(scale: &AtScale, names: &Names) -> String {

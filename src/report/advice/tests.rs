@@ -224,6 +224,18 @@ fn in_brief_there_is_a_sentence_for_the_scales_and_one_for_all_of_them() {
 }
 
 #[test]
+fn in_brief_a_discontinued_model_that_is_far_ahead_is_named() {
+    let of = |ahead: f64| {
+        let at = |scale| [cell("async-std", scale, ahead, 5), cell("tokio", scale, 100.0, 5)];
+        in_brief(&[at(10), at(100)].concat()).join(" ")
+    };
+    let far = "Take tokio from 10 to 100 jobs at once (in throughput up to 50 % behind async-std, which is \
+               discontinued).";
+    assert!(of(200.0).starts_with(far), "{}", of(200.0));
+    assert!(of(101.0).starts_with("Take tokio from 10 to 100 jobs at once."), "{}", of(101.0));
+}
+
+#[test]
 fn in_brief_memory_speaks_where_a_test_tells_the_recommended_model_to_take_more() {
     let heavy = |model: &str, rate: f64, bytes: f64| {
         let rss = [0.99, 1.0, 1.01, 1.0, 1.0].map(|share| bytes * share).to_vec();
