@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    record::{Estimate, PerTrial, Resources},
+    record::{Estimate, Knee, LoadFigures, Loop, PerTrial, Resources},
     start::{Settings, begin},
 };
 
@@ -76,6 +76,18 @@ fn who_is_best_is_not_said_where_a_model_lacks_the_figures_of_single_trials() {
     }
     let up_to = ["in up to 100 not ranked ", "out up to 500 not ranked "];
     assert_eq!(read(RATE, &cells), up_to);
+}
+
+#[test]
+fn of_rates_that_are_the_least_none_is_said_to_be_the_greatest() {
+    let at_knee = |gave_way: Option<&str>| {
+        let gave_way = gave_way.map(str::to_owned);
+        let knee = Some(Knee { limit_ns: 1, steps: vec![], gave_way });
+        let load = Some(LoadFigures { knee, ..LoadFigures::new(Loop::Open, None, None, 4) });
+        four()[2..].iter().map(|of| Cell { load: load.clone(), ..of.clone() }).collect::<Vec<_>>()
+    };
+    assert_eq!(read(RATE, &at_knee(None)), ["out at least 500 not ranked "]);
+    assert_eq!(read(RATE, &at_knee(Some("slow"))), ["out up to 500 not ranked "]);
 }
 
 #[test]
