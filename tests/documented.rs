@@ -21,6 +21,10 @@ use serde_json::Value;
 
 /// Commands that begin so are not run here, and why.
 const NOT_RUN: &[(&str, &str)] = &[
+    (
+        "paceline compare BASE HEAD",
+        "a clone has one record of each instrument; tests/compare.rs compares two",
+    ),
     ("cargo bench", "builds optimised, and measures for minutes; tests/bench.rs runs the bench"),
     ("cargo build", "builds"),
     ("cargo clippy", ".ci/run runs it"),
@@ -69,7 +73,6 @@ const READERS: &[(&str, &str, &str)] = &[
     ("~/", "./", "the reader's home"),
     (" RUN", " $RUN", "a record"),
     (" OTHER", " $OTHER", "a record"),
-    (" BASE HEAD", " $RUN $RUN", "a record: a clone has one of each instrument"),
     (
         "--engine slurm --set options=--partition=batch",
         "--engine local",

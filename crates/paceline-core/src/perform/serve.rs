@@ -71,14 +71,15 @@ pub(crate) fn connection<S: Stream + 'static, F: Spawnable<Output = io::Result<R
         input: vec![0; CHUNK],
         pending: Pending::default(),
         output: Output::default(),
+        request: None,
     };
     async move {
         if !connection.shows_the_token().await {
             return;
         }
-        while let Some((request, index)) = connection.next_job().await {
+        while let Some(index) = connection.next_job().await {
             let ended = job(index as usize).await;
-            if !connection.answer(request, ended).await {
+            if !connection.answer(ended).await {
                 return;
             }
         }
@@ -91,6 +92,8 @@ struct Connection<S> {
     input: Vec<u8>,
     pending: Pending,
     output: Output,
+    /// The request in progress. Here rather than in each future that needs it, where it would be stored twice.
+    request: Option<Request>,
 }
 
 impl<S: Stream> Connection<S> {
@@ -104,9 +107,9 @@ impl<S: Stream> Connection<S> {
         true
     }
 
-    /// Returns the next request for a job, and the job's index. Answers requests for anything else. Returns `None` once
+    /// Returns the index of the job that the next request is for. Answers requests for anything else. Returns `None` once
     /// the connection has ended: cleanly or not, there is nobody to report to.
-    async fn next_job(&mut self) -> Option<(Request, u32)> {
+    async fn next_job(&mut self) -> Option<u32> {
         loop {
             let request = match read(self.pending.rest()) {
                 Ok(Some(request)) => request,
@@ -118,6 +121,7 @@ impl<S: Stream> Connection<S> {
                     return None;
                 }
             };
+            self.request = Some(request);
             self.pending.take(request.head);
             let mut unread = self.pending.skip(request.body);
             if unread > 0 && request.expects {
@@ -132,8 +136,9 @@ impl<S: Stream> Connection<S> {
                 }
                 unread = self.pending.skip(unread);
             }
+            let request = self.request?;
             let (status, body) = match request.asks {
-                Asks::Job(index) => return Some((request, index)),
+                Asks::Job(index) => return Some(index),
                 Asks::Missing => ("404 Not Found", "a path is / or the index of a job, such as /7"),
                 Asks::Method => (
                     "405 Method Not Allowed\r\nallow: GET, HEAD, POST, PUT",
@@ -141,14 +146,15 @@ impl<S: Stream> Connection<S> {
                 ),
             };
             self.output.respond(request, status, format_args!("{body}"));
-            if !self.send().await || request.then == Then::Close {
+            if !self.send().await || self.closes() {
                 return None;
             }
         }
     }
 
-    /// Answers `request` with the result of its job. Returns whether the connection stays open.
-    async fn answer(&mut self, request: Request, ended: io::Result<Receipt>) -> bool {
+    /// Answers the request with the result of its job. Returns whether the connection stays open.
+    async fn answer(&mut self, ended: io::Result<Receipt>) -> bool {
+        let Some(request) = self.request else { return false };
         match ended {
             Ok(receipt) => self.output.respond(request, "200 OK", format_args!("{receipt}")),
             Err(error) => {
@@ -156,7 +162,12 @@ impl<S: Stream> Connection<S> {
                 self.output.respond(request, status, format_args!("{error}"));
             }
         }
-        self.send().await && request.then != Then::Close
+        self.send().await && !self.closes()
+    }
+
+    /// Returns whether the request was the last of the connection.
+    fn closes(&self) -> bool {
+        self.request.is_none_or(|request| request.then == Then::Close)
     }
 
     /// Reads what has arrived. Returns whether anything did before the client closed the connection.
