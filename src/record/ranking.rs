@@ -324,8 +324,8 @@ pub fn bytes_per_job(series: &[&Cell]) -> Option<f64> {
 pub(crate) fn bytes_per_job_at_most(series: &[&Cell]) -> Option<f64> {
     let points = memory_by_scale(series);
     let (least, most) = ends(points.iter().map(|(_, added)| *added));
-    let (first, last) = ends(points.iter().map(|(scale, _)| *scale));
-    (first < last && most - least < LEAST_GROWTH).then(|| LEAST_GROWTH / (last - first))
+    let (few, many) = ends(points.iter().map(|(scale, _)| *scale));
+    (few < many && most - least < LEAST_GROWTH).then(|| LEAST_GROWTH / (many - few))
 }
 
 #[cfg(test)]

@@ -321,9 +321,10 @@ fn best(by: By, of: &[&CellAtScale], lacks: bool) -> Option<Line> {
         // It is unknown which is the best, so none is named.
         ([], _) if by.is_rate() => Line {
             // Of a rate that is only the least that a server keeps, it is not the greatest.
-            figure: match of.iter().any(|at| !at.cell.least_mark().is_empty()) {
-                true => format!("at least {}", by.shown(first)),
-                false => format!("up to {}", by.shown(first)),
+            figure: if of.iter().any(|at| !at.cell.least_mark().is_empty()) {
+                format!("at least {}", by.shown(first))
+            } else {
+                format!("up to {}", by.shown(first))
             },
             note: NOT_RANKED,
             ..Line::default()
