@@ -7,7 +7,7 @@ use super::{
     trust::{timers_apart, two_modes},
 };
 use crate::{
-    advice::{Advice, AtScale, MARGIN, Measure, Recommended, Series, Standing},
+    advice::{Advice, AtScale, MARGIN, Measure, Recommended, Series, Standing, is_discontinued},
     output::{capital, count, counted, cut, noun, rate, uncapital},
 };
 use paceline_core::perform::Placement;
@@ -109,7 +109,8 @@ fn take(class: &Class<'_>) -> Option<String> {
 fn behind_discontinued(of: &[&AtScale], names: &Names) -> Option<String> {
     let gaps = || of.iter().flat_map(|at| &at.recommended).flat_map(|one| &one.gaps);
     let most = |by: Measure| {
-        let far = gaps().filter(|gap| gap.by == by && gap.at_most.is_none() && gap.share >= MARGIN);
+        let far = gaps().filter(|gap| gap.by == by && gap.share >= MARGIN);
+        let far = far.filter(|gap| is_discontinued(&gap.best.model));
         far.max_by(|a, b| a.share.total_cmp(&b.share))
     };
     let gap = most(Measure::Throughput).or_else(|| most(Measure::P99))?;

@@ -131,11 +131,13 @@ fn crossed(advice: &Advice, by: Measure, names: &Names) -> Option<String> {
 
 /// Returns that the best never changes hands, by each measure that ranks models at several scales; `None` if it does.
 fn no_crossing(advice: &Advice, ranked: &[&AtScale]) -> Option<String> {
+    if !advice.crossings.is_empty() {
+        return None;
+    }
     let at_several = |by: &Measure| ranked.iter().filter(|at| ranks(at, *by)).count() > 1;
     let by = [Measure::Throughput, Measure::P99].into_iter().filter(at_several);
     let by: Vec<&str> = by.map(title).collect();
     let hands = match &by[..] {
-        _ if !advice.crossings.is_empty() => return None,
         [] => return None,
         [one] => format!("does not change hands by {one}"),
         more => format!("changes hands neither by {}", more.join(" nor by ")),

@@ -17,8 +17,8 @@ const TAKEN_NS: u64 = 20_000;
 /// The shortest and the longest time without staying awake after the CPU was taken by another program.
 const LEAST_REST_NS: u64 = 2_000_000;
 const MOST_REST_NS: u64 = 2_048_000_000;
-/// That time where the CPU was gone for so long that a start came late. A server that computes for milliseconds takes it
-/// again and again, and few such starts make a load of few requests invalid.
+/// The time without staying awake after a loss so long that a start came late. A server that computes for milliseconds
+/// takes the CPU again and again, and a few late starts make a load of few requests invalid.
 const LONG_REST_NS: u64 = 10_000_000_000;
 
 /// Decides when to stay awake.
