@@ -226,6 +226,7 @@ impl Step {
 pub struct Steps {
     list: Vec<Step>,
     whole: bool,
+    waits: Waits,
 }
 
 impl Steps {
@@ -233,6 +234,12 @@ impl Steps {
     #[inline]
     pub fn is_whole_job(&self) -> bool {
         self.whole
+    }
+
+    /// Returns what running these steps waits for.
+    #[inline]
+    pub fn waits(&self) -> Waits {
+        self.waits
     }
 
     /// Returns whether running these steps always reaches a step for which `is` returns true. Steps that a group may
@@ -256,7 +263,8 @@ impl Steps {
 
 impl From<Vec<Step>> for Steps {
     fn from(list: Vec<Step>) -> Self {
-        Steps { list, whole: false }
+        let waits = Waits::of(&list);
+        Steps { list, whole: false, waits }
     }
 }
 
@@ -270,9 +278,10 @@ impl Deref for Steps {
 }
 
 /// What a job and its children wait for. It determines how their futures are laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Waits {
     /// Nothing: the job is a plain function call.
+    #[default]
     Nothing,
     /// Timers, yields and other jobs.
     Timers,
@@ -280,6 +289,8 @@ pub enum Waits {
     Sockets,
     /// Partners.
     Partners,
+    /// Offloaded work.
+    Offloads,
     /// Several of these, children, or pooled connections.
     Mixed,
 }
@@ -294,7 +305,8 @@ impl Waits {
                 Waits::Sockets
             }
             Step::Hop(_) => Waits::Partners,
-            Step::Pool(_) | Step::Offload(_) | Step::Gather(_) | Step::Group(_) => Waits::Mixed,
+            Step::Offload(_) => Waits::Offloads,
+            Step::Pool(_) | Step::Gather(_) | Step::Group(_) => Waits::Mixed,
         };
         steps.iter().map(one).fold(Waits::Nothing, Waits::and)
     }
@@ -322,7 +334,7 @@ impl Jobs {
     /// Loads the definition for the rest of the process's life.
     pub fn load(workload: &Workload) -> Self {
         let keep = |steps: &Steps| -> &'static Steps {
-            Box::leak(Box::new(Steps { list: steps.list.clone(), whole: true }))
+            Box::leak(Box::new(Steps { whole: true, ..steps.clone() }))
         };
         let usual = keep(&workload.job);
         match &workload.every {

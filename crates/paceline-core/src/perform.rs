@@ -18,15 +18,15 @@ pub use probe::{CHILDREN, PAUSE, Probe, Probed};
 pub use recorder::{JobTimes, LatencyRecorder, Ticks};
 pub(crate) use request::{lists, number};
 pub(crate) use serve::connection;
-pub use storage::{Mixed, Partners, Sockets, StoragePolicy, Timers};
+pub use storage::{Mixed, Offloads, Partners, Sockets, StoragePolicy, Timers};
 
 use std::{io, pin::Pin, thread};
 
 use futures_util::future::join_all;
 
 use crate::{
-    job::{Gather, Join, Receipt, Step, Steps, compute},
-    model::{Model, Stream},
+    job::{Gather, Join, Receipt, Step, Steps, Waits, compute},
+    model::{Maker, Model, Spawnable, Stream},
 };
 use park::BARRIER;
 use pool::Lease;
@@ -117,7 +117,7 @@ pub fn perform<M: Model, K: StoragePolicy>(
                 }
                 Step::Offload(steps) => {
                     let work = offloaded(steps, receipt.child_seed(0));
-                    receipt = receipt.join([Box::pin(model.offload(work)).await]);
+                    receipt = receipt.join([K::Offload::wait(model.offload(work)).await]);
                 }
                 Step::Gather(of) => {
                     let children = gather::<M, K::Child>(model, of, receipt).await;
@@ -176,12 +176,30 @@ fn gather<M: Model, K: StoragePolicy>(
     gather: &'static Gather,
     parent: Receipt,
 ) -> Pin<Box<dyn Future<Output = Vec<io::Result<Receipt>>> + Send>> {
+    // As small as in hand-written code: an interpreter for children that wait made these cost up to a seventh more.
+    if gather.of.iter().all(|steps| steps.waits() == Waits::Nothing) {
+        let child = move |index| computing_child(gather.steps(index), parent.child_seed(index));
+        return joined(model, gather, child);
+    }
     let child = move |index| {
         let (steps, seed) = (gather.steps(index), parent.child_seed(index));
         perform::<M, K>(model, steps, seed, INSTRUMENTATION.child())
     };
+    joined(model, gather, child)
+}
+
+fn joined<M: Model, F: Spawnable>(
+    model: M,
+    gather: &'static Gather,
+    child: impl Maker<F>,
+) -> Pin<Box<dyn Future<Output = Vec<F::Output>> + Send>> {
     match gather.join {
         Join::Tasks => Box::pin(model.gather(gather.width, child)),
         Join::Future => Box::pin(join_all((0..gather.width).map(child))),
     }
+}
+
+/// Runs a child that waits for nothing, as a future that is ready at once.
+async fn computing_child(steps: &'static Steps, seed: u64) -> io::Result<Receipt> {
+    Ok(plain(steps, seed))
 }

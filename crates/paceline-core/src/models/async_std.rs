@@ -91,8 +91,8 @@ impl Model for AsyncStd {
         task::sleep(duration)
     }
 
-    async fn yield_now(self) {
-        task::yield_now().await;
+    fn yield_now(self) -> impl Future<Output = ()> + Send {
+        task::yield_now()
     }
 
     async fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
@@ -101,8 +101,11 @@ impl Model for AsyncStd {
         Ok(stream)
     }
 
-    async fn offload<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        task::spawn_blocking(work).await
+    fn offload<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = T> + Send {
+        task::spawn_blocking(work)
     }
 
     async fn hop(self, times: u64, message: u64) -> io::Result<u64> {

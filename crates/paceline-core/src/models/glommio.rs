@@ -102,8 +102,10 @@ impl LocalRuntime for Glommio {
         Ok(stream)
     }
 
-    async fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-        glommio::executor().spawn_blocking(work).await
+    fn offload<T: Send + 'static>(
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = T> {
+        glommio::executor().spawn_blocking(work)
     }
 
     async fn hop(times: u64, message: u64) -> io::Result<u64> {

@@ -84,16 +84,16 @@ pub(super) trait LocalStream {
 
 /// Streams that may leave their core also work on one.
 impl<S: Stream> LocalStream for S {
-    async fn send(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        Stream::send(self, buffer).await
+    fn send(&mut self, buffer: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>> {
+        Stream::send(self, buffer)
     }
 
-    async fn receive(&mut self, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-        Stream::receive(self, buffer).await
+    fn receive(&mut self, buffer: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>> {
+        Stream::receive(self, buffer)
     }
 
-    async fn read(&mut self, buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
-        Stream::read(self, buffer).await
+    fn read(&mut self, buffer: Vec<u8>) -> impl Future<Output = io::Result<(Vec<u8>, usize)>> {
+        Stream::read(self, buffer)
     }
 }
 

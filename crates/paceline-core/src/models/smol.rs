@@ -115,8 +115,8 @@ impl Model for Smol {
         Timer::after(duration)
     }
 
-    async fn yield_now(self) {
-        smol::future::yield_now().await;
+    fn yield_now(self) -> impl Future<Output = ()> + Send {
+        smol::future::yield_now()
     }
 
     async fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
@@ -125,8 +125,11 @@ impl Model for Smol {
         Ok(stream)
     }
 
-    async fn offload<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        smol::unblock(work).await
+    fn offload<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = T> + Send {
+        smol::unblock(work)
     }
 
     async fn hop(self, times: u64, message: u64) -> io::Result<u64> {

@@ -62,8 +62,8 @@ impl LocalRuntime for PerWorker {
         TcpListener::try_from(bound)
     }
 
-    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
-        accept(listener).await
+    fn accept(listener: &TcpListener) -> impl Future<Output = io::Result<TcpStream>> {
+        accept(listener)
     }
 
     fn sleep(duration: Duration) -> impl Future<Output: Send> {
@@ -76,8 +76,10 @@ impl LocalRuntime for PerWorker {
         Ok(stream)
     }
 
-    async fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-        smol::unblock(work).await
+    fn offload<T: Send + 'static>(
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = T> {
+        smol::unblock(work)
     }
 
     async fn hop(times: u64, message: u64) -> io::Result<u64> {

@@ -67,12 +67,12 @@ impl<const RAYON: bool> Model for Tokio<RAYON> {
         tokio::time::sleep(duration)
     }
 
-    async fn yield_now(self) {
-        task::yield_now().await;
+    fn yield_now(self) -> impl Future<Output = ()> + Send {
+        task::yield_now()
     }
 
-    async fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
-        connect(address).await
+    fn connect(self, address: SocketAddr) -> impl Future<Output = io::Result<TcpStream>> + Send {
+        connect(address)
     }
 
     async fn offload<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> T {

@@ -50,24 +50,26 @@ impl LocalRuntime for PerWorker {
         listener(bound)
     }
 
-    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
-        accept(listener).await
+    fn accept(listener: &TcpListener) -> impl Future<Output = io::Result<TcpStream>> {
+        accept(listener)
     }
 
     fn sleep(duration: Duration) -> impl Future<Output: Send> {
         TOKIO.sleep(duration)
     }
 
-    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-        connect(address).await
+    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<TcpStream>> {
+        connect(address)
     }
 
-    async fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-        TOKIO.offload(work).await
+    fn offload<T: Send + 'static>(
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = T> {
+        TOKIO.offload(work)
     }
 
-    async fn hop(times: u64, message: u64) -> io::Result<u64> {
-        TOKIO.hop(times, message).await
+    fn hop(times: u64, message: u64) -> impl Future<Output = io::Result<u64>> {
+        TOKIO.hop(times, message)
     }
 
     fn yield_now() -> impl Future<Output = ()> {

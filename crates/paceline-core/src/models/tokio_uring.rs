@@ -79,12 +79,14 @@ impl LocalRuntime for TokioUring {
         Ok(stream)
     }
 
-    async fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-        TOKIO.offload(work).await
+    fn offload<T: Send + 'static>(
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = T> {
+        TOKIO.offload(work)
     }
 
-    async fn hop(times: u64, message: u64) -> io::Result<u64> {
-        TOKIO.hop(times, message).await
+    fn hop(times: u64, message: u64) -> impl Future<Output = io::Result<u64>> {
+        TOKIO.hop(times, message)
     }
 }
 

@@ -12,8 +12,8 @@ use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    All, BARRIER, INSTRUMENTATION, Mixed, Partners, Probe, Probed, Sockets, StoragePolicy, Timers,
-    perform, plain, probe, serve,
+    All, BARRIER, INSTRUMENTATION, Mixed, Offloads, Partners, Probe, Probed, Sockets,
+    StoragePolicy, Timers, perform, plain, probe, serve,
 };
 use crate::{
     job::{Jobs, Receipt, Steps, Waits},
@@ -108,6 +108,7 @@ impl<R: Runtime> StartedModel for Started<R> {
             Waits::Timers => offer.kind::<Timers>(),
             Waits::Sockets => offer.kind::<Sockets>(),
             Waits::Partners => offer.kind::<Partners>(),
+            Waits::Offloads => offer.kind::<Offloads>(),
             Waits::Mixed => offer.kind::<Mixed>(),
         }
     }

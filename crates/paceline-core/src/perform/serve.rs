@@ -10,7 +10,7 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
-    All, Mixed, Partners, Sockets, StoragePolicy, Timers,
+    All, Mixed, Offloads, Partners, Sockets, StoragePolicy, Timers,
     batch::call,
     perform,
     request::{Asks, Refusal, Request, Then, read},
@@ -38,6 +38,7 @@ pub(super) fn serve<R: Runtime>(
         Waits::Timers => of_kind::<_, Timers>(model, jobs),
         Waits::Sockets => of_kind::<_, Sockets>(model, jobs),
         Waits::Partners => of_kind::<_, Partners>(model, jobs),
+        Waits::Offloads => of_kind::<_, Offloads>(model, jobs),
         Waits::Mixed => of_kind::<_, Mixed>(model, jobs),
     };
     runtime.serve(bound, serve)

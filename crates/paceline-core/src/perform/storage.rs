@@ -113,6 +113,8 @@ pub trait StoragePolicy: 'static {
     type Socket: Storage;
     /// The storage of hops.
     type Partner: Storage;
+    /// The storage of offloaded work.
+    type Offload: Storage;
     /// The storage of pooled connections.
     type Pool: Storage;
     /// The policy of children. Only jobs of `Mixed` and of blocking models have any; with a policy of their own, the others
@@ -121,13 +123,17 @@ pub trait StoragePolicy: 'static {
 }
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident { $timer:ident, $socket:ident, $partner:ident, $pool:ident })*) => {$(
+    ($(
+        $(#[$doc:meta])*
+        $name:ident { $timer:ident, $socket:ident, $partner:ident, $offload:ident, $pool:ident }
+    )*) => {$(
         $(#[$doc])*
         pub enum $name {}
         impl StoragePolicy for $name {
             type Timer = $timer;
             type Socket = $socket;
             type Partner = $partner;
+            type Offload = $offload;
             type Pool = $pool;
             type Child = Mixed;
         }
@@ -136,13 +142,15 @@ macro_rules! kinds {
 
 kinds! {
     /// Jobs that wait only for timers.
-    Timers { InPlace, NoStorage, NoStorage, NoStorage }
+    Timers { InPlace, NoStorage, NoStorage, NoStorage, NoStorage }
     /// Jobs that wait only for sockets.
-    Sockets { NoStorage, InPlace, NoStorage, NoStorage }
+    Sockets { NoStorage, InPlace, NoStorage, NoStorage, NoStorage }
     /// Jobs that wait only for partners.
-    Partners { NoStorage, NoStorage, InPlace, NoStorage }
+    Partners { NoStorage, NoStorage, InPlace, NoStorage, NoStorage }
+    /// Jobs that wait only for offloaded work.
+    Offloads { NoStorage, NoStorage, NoStorage, InPlace, NoStorage }
     /// Jobs that wait for several of these, or use pooled connections.
-    Mixed { Boxed, Boxed, Boxed, Boxed }
+    Mixed { Boxed, Boxed, Boxed, Boxed, Boxed }
 }
 
 /// Jobs of blocking models, whose futures are never stored.
@@ -152,6 +160,7 @@ impl StoragePolicy for All {
     type Timer = InPlace;
     type Socket = InPlace;
     type Partner = InPlace;
+    type Offload = InPlace;
     type Pool = InPlace;
     type Child = All;
 }

@@ -7,7 +7,7 @@ use paceline_gated::clock::now;
 use super::*;
 use crate::{
     job::{Jobs, Receipt, Steps, Workload},
-    perform::{Mixed, Partners, Sockets, Timers, connection, perform, start},
+    perform::{Mixed, Offloads, Partners, Sockets, Timers, connection, perform, start},
 };
 
 #[test]
@@ -25,6 +25,11 @@ fn a_jobs_future_is_no_larger_than_its_steps_need() {
         let hops = size_of_val(&perform::<_, Partners>(model, steps, 0, 0));
         let bare = size_of_val(&model.hop(1, 0));
         assert!(hops <= bare + 48, "{hops} bytes, and a hop alone has {bare}");
+        let work = || Receipt::new(0);
+        let offloads = size_of_val(&perform::<_, Offloads>(model, steps, 0, 0));
+        // Besides the work itself: its steps and its seed.
+        let bare = size_of_val(&model.offload(work)) + 24;
+        assert!(offloads <= bare + 48, "{offloads} bytes, and offloaded work alone has {bare}");
     });
 }
 
@@ -59,6 +64,7 @@ fn no_jobs_future_is_so_large_that_tokio_boxes_it() {
         size_of_val(&perform::<_, Timers>(model, steps, 0, 0)),
         size_of_val(&perform::<_, Sockets>(model, steps, 0, 0)),
         size_of_val(&perform::<_, Partners>(model, steps, 0, 0)),
+        size_of_val(&perform::<_, Offloads>(model, steps, 0, 0)),
         size_of_val(&perform::<_, Mixed>(model, steps, 0, 0)),
     ];
     assert!(sizes.iter().all(|size| *size <= BOXED), "{sizes:?}");
@@ -111,6 +117,10 @@ fn a_batch_states_the_size_of_the_futures_that_its_jobs_run_in() {
     for (job, built) in [
         ("{ sleep = \"1ms\" }", size_of_val(&perform::<_, Timers>(model, steps, 0, 0))),
         ("{ hop = 2 }", size_of_val(&perform::<_, Partners>(model, steps, 0, 0))),
+        (
+            "{ offload = [{ compute = 9 }] }",
+            size_of_val(&perform::<_, Offloads>(model, steps, 0, 0)),
+        ),
         ("{ sleep = \"1ms\" }, { hop = 2 }", size_of_val(&perform::<_, Mixed>(model, steps, 0, 0))),
         // A job that waits for nothing is three words.
         ("{ compute = 9 }", 24),
@@ -123,4 +133,68 @@ fn a_batch_states_the_size_of_the_futures_that_its_jobs_run_in() {
         assert_eq!(*HANDED.lock().unwrap(), [built; 3], "{job}");
         assert_eq!(batch.future_bytes, Some(built), "{job}");
     }
+}
+
+/// tokio, but it notes the size of the children that it is handed.
+#[derive(Clone, Copy)]
+struct WeighsChildren;
+
+static CHILDREN: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
+impl Model for WeighsChildren {
+    type Stream = TcpStream;
+
+    fn sleep(self, duration: Duration) -> impl Future<Output: Send> + Send {
+        TOKIO.sleep(duration)
+    }
+
+    fn yield_now(self) -> impl Future<Output = ()> + Send {
+        TOKIO.yield_now()
+    }
+
+    fn connect(self, address: SocketAddr) -> impl Future<Output = io::Result<TcpStream>> + Send {
+        TOKIO.connect(address)
+    }
+
+    fn offload<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = T> + Send {
+        TOKIO.offload(work)
+    }
+
+    fn hop(self, times: u64, message: u64) -> impl Future<Output = io::Result<u64>> + Send {
+        TOKIO.hop(times, message)
+    }
+
+    fn gather<F: Spawnable>(
+        self,
+        width: usize,
+        child: impl Maker<F>,
+    ) -> impl Future<Output = Vec<F::Output>> + Send {
+        CHILDREN.lock().unwrap().push(size_of::<F>());
+        TOKIO.gather(width, child)
+    }
+}
+
+#[test]
+fn a_child_that_only_computes_is_no_larger_than_one_written_by_hand() {
+    let runtime = CurrentThread::start(&Settings { workers: 1 }).unwrap();
+    let sizes_of = |of: &str| {
+        let text = format!("name = \"weighed\"\njob = [{{ gather = {{ width = 3, of = {of} }} }}]");
+        let jobs = Jobs::load(&Workload::parse("weighed", &text).unwrap());
+        CHILDREN.lock().unwrap().clear();
+        let seed = Jobs::seed(0);
+        let done =
+            runtime.root(perform::<_, Mixed>(WeighsChildren, jobs.steps(0), seed, 0)).unwrap();
+        assert_eq!(done, jobs.expected(0), "{of}");
+        std::mem::take(&mut *CHILDREN.lock().unwrap())
+    };
+    // The steps, the seed, and whether it has run.
+    assert_eq!(sizes_of("[{ compute = 9 }]"), [24]);
+    let waits = sizes_of("[{ compute = 9 }, { yield = 1 }]");
+    assert!(waits.len() == 1 && waits[0] > 24, "{waits:?}");
+    // The children of children are small, too.
+    let nested = sizes_of("[{ gather = { width = 2, of = [{ compute = 9 }] } }]");
+    assert!(nested.len() == 4 && nested[0] > 24 && nested[1..] == [24; 3], "{nested:?}");
 }
