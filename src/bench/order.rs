@@ -7,6 +7,9 @@
 //! that takes at most a twelfth of the budget. Depth thus comes before breadth, but no large cell takes the time of many
 //! small ones. If not all fit into the budget, the smallest scale of every series comes first, then the cells with the
 //! most value for their time; so the slowest are left out first.
+//!
+//! A model with several worker counts also needs one scale that keeps all workers busy, at which its series are compared.
+//! It is among the first of both, and takes the place of the smallest in the series with fewer workers.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -37,6 +40,8 @@ pub(super) struct Waiting {
     pub(super) series: usize,
     /// Whether its series is deep.
     pub(super) deep: bool,
+    /// Whether worker counts are compared at its scale.
+    pub(super) compares: bool,
     /// The number of jobs in a batch.
     pub(super) scale: usize,
     /// Its index in the shuffled order.
@@ -51,23 +56,19 @@ pub(super) struct Waiting {
 /// As predictions improve, a greater scale of a series may fit: it then comes before those between.
 pub(super) fn next(waiting: &[Waiting], greatest: &[Option<usize>], room: Room) -> Option<Waiting> {
     let fit = fitting(waiting, greatest, room);
-    let mut ends: Vec<Option<(usize, usize)>> = vec![None; greatest.len()];
-    for Waiting { series, scale, .. } in &fit {
-        let (least, most) = ends[*series].unwrap_or((*scale, *scale));
-        ends[*series] = Some((least.min(*scale), most.max(*scale)));
+    let mut ends: Vec<Option<usize>> = vec![None; greatest.len()];
+    for cell in &fit {
+        ends[cell.series] = ends[cell.series].max(Some(cell.scale));
     }
-    let is_smallest = |cell: &&Waiting| {
-        greatest[cell.series].is_none()
-            && ends[cell.series].is_some_and(|(least, _)| least == cell.scale)
-    };
+    let first_scales = first_scales(&fit, greatest);
+    let is_first = |cell: &&Waiting| first_scales[cell.series] == Some(cell.scale) || cell.compares;
     let is_largest = |cell: &&Waiting| {
-        greatest[cell.series] < Some(cell.scale)
-            && ends[cell.series].is_some_and(|(_, most)| most == cell.scale)
+        greatest[cell.series] < Some(cell.scale) && ends[cell.series] == Some(cell.scale)
     };
     let first = |stage: &dyn Fn(&&Waiting) -> bool| {
         fit.iter().filter(stage).min_by_key(|cell| cell.rank).copied()
     };
-    first(&is_smallest).or_else(|| first(&is_largest)).or_else(|| first(&|_| true))
+    first(&is_first).or_else(|| first(&is_largest)).or_else(|| first(&|_| true))
 }
 
 /// Returns whether `cell` still fits now that it needs `need`, which was unknown before.
@@ -91,13 +92,9 @@ fn fitting(waiting: &[Waiting], greatest: &[Option<usize>], room: Room) -> Vec<W
     for cell in waiting.iter().filter(|cell| cell.need <= room.budget / END_SHARE) {
         end[cell.series] = end[cell.series].max(Some(cell.scale));
     }
-    let mut smallest: Vec<Option<usize>> = vec![None; greatest.len()];
-    for cell in waiting.iter().filter(|cell| greatest[cell.series].is_none()) {
-        let of_series = &mut smallest[cell.series];
-        *of_series = Some(of_series.map_or(cell.scale, |scale| scale.min(cell.scale)));
-    }
+    let first_scales = first_scales(waiting, greatest);
     let price = |cell: &Waiting| {
-        let first = smallest[cell.series] == Some(cell.scale);
+        let first = first_scales[cell.series] == Some(cell.scale) || cell.compares;
         let is_end = cell.deep && end[cell.series] == Some(cell.scale);
         let times = if is_end { END } else { 1.0 };
         (!first, cell.need.as_secs_f64() / (times * (cell.scale as f64).sqrt()))
@@ -117,6 +114,18 @@ fn fitting(waiting: &[Waiting], greatest: &[Option<usize>], room: Room) -> Vec<W
     cells
 }
 
+/// Returns the first scale of each series of which none has been measured: the smallest, or with fewer workers than the
+/// model has elsewhere, the one at which they are compared.
+fn first_scales(waiting: &[Waiting], greatest: &[Option<usize>]) -> Vec<Option<usize>> {
+    let mut first: Vec<Option<(bool, usize)>> = vec![None; greatest.len()];
+    for cell in waiting.iter().filter(|cell| greatest[cell.series].is_none()) {
+        let of_cell = (cell.deep || !cell.compares, cell.scale);
+        let of_series = &mut first[cell.series];
+        *of_series = Some(of_series.map_or(of_cell, |first| first.min(of_cell)));
+    }
+    first.into_iter().map(|first| first.map(|(_, scale)| scale)).collect()
+}
+
 /// The position of a cell: its index in the plan, its workload and its series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CellPosition {
@@ -126,21 +135,31 @@ pub(super) struct CellPosition {
     /// Whether its series is deep: it has the most workers of its model, because tables show no others, and more jobs are
     /// more than a longer queue.
     pub(super) deep: bool,
+    /// Whether its model has several worker counts, and its scale is the smallest with a job for each worker of the most.
+    pub(super) compares: bool,
 }
 
 /// Returns the positions of `chosen`, in which cells of one workload and of one series are adjacent.
 pub(super) fn positions(chosen: &[Planned<'_>]) -> Vec<CellPosition> {
     let of = |cell: &Planned<'_>| (cell.workload.name.clone(), cell.entry.info.name);
-    let mut most = HashMap::new();
+    let mut ends = HashMap::new();
     for cell in chosen {
-        let workers = most.entry(of(cell)).or_insert(cell.workers);
-        *workers = (*workers).max(cell.workers);
+        let (least, most) = ends.entry(of(cell)).or_insert((cell.workers, cell.workers));
+        (*least, *most) = ((*least).min(cell.workers), (*most).max(cell.workers));
+    }
+    let busy = |cell: &Planned<'_>| Some(cell.scale) >= ends[&of(cell)].1;
+    let mut busiest = HashMap::new();
+    for cell in chosen.iter().filter(|cell| busy(cell)) {
+        let scale = busiest.entry(of(cell)).or_insert(cell.scale);
+        *scale = (*scale).min(cell.scale);
     }
     let mut positions: Vec<CellPosition> = vec![];
     for (index, cell) in chosen.iter().enumerate() {
-        let deep = most[&of(cell)] == cell.workers && !queues(cell);
+        let (least, most) = ends[&of(cell)];
+        let deep = most == cell.workers && !queues(cell);
+        let compares = least < most && busiest.get(&of(cell)) == Some(&cell.scale);
         let position = match positions.last() {
-            None => CellPosition { index, workload: 0, series: 0, deep },
+            None => CellPosition { index, workload: 0, series: 0, deep, compares },
             Some(last) => {
                 let before = &chosen[last.index];
                 let same_workload = before.workload.name == cell.workload.name;
@@ -150,6 +169,7 @@ pub(super) fn positions(chosen: &[Planned<'_>]) -> Vec<CellPosition> {
                     workload: last.workload + usize::from(!same_workload),
                     series: last.series + usize::from(!same_series),
                     deep,
+                    compares,
                 }
             }
         };
@@ -182,7 +202,15 @@ mod tests {
             for scale in scales {
                 let need = Duration::from_millis(u64::from(*factor) * *scale as u64);
                 let index = cells.len();
-                cells.push(Waiting { index, series, deep: true, scale: *scale, rank: index, need });
+                cells.push(Waiting {
+                    index,
+                    series,
+                    deep: true,
+                    compares: false,
+                    scale: *scale,
+                    rank: index,
+                    need,
+                });
             }
         }
         cells
@@ -251,6 +279,7 @@ mod tests {
             index,
             series: index,
             deep: true,
+            compares: false,
             scale,
             rank: index,
             need: 10 * SECOND,
@@ -270,7 +299,15 @@ mod tests {
             for (scale, need) in needs {
                 let index = waiting.len();
                 let need = Duration::from_millis(need);
-                waiting.push(Waiting { index, series, deep: true, scale, rank: index, need });
+                waiting.push(Waiting {
+                    index,
+                    series,
+                    deep: true,
+                    compares: false,
+                    scale,
+                    rank: index,
+                    need,
+                });
             }
         }
         let (measured, _) = run(waiting, 4 * Duration::from_millis(900 + 3500 + 21_000));
@@ -285,6 +322,7 @@ mod tests {
             index,
             series: 0,
             deep: true,
+            compares: false,
             scale,
             rank: index,
             need: Duration::from_millis(millis),
@@ -302,11 +340,32 @@ mod tests {
     }
 
     #[test]
+    fn worker_counts_are_compared_at_a_scale_that_keeps_all_busy() {
+        // Series 0 has one worker, series 1 all: only the latter has a use for a single job.
+        let cells = cells(&[1, 1], &[1, 10, 100]).into_iter().map(|cell| Waiting {
+            deep: cell.series == 1,
+            compares: cell.scale == 10,
+            ..cell
+        });
+        let (measured, left_out) = run(cells.collect(), 21 * Duration::from_millis(1));
+        assert_eq!(measured, [(0, 10), (1, 1), (1, 10)]);
+        assert_eq!(left_out, [(0, 1), (0, 100), (1, 100)]);
+    }
+
+    #[test]
     fn a_large_cell_does_not_take_the_time_of_many_small_ones() {
         let mut waiting = cells(&[1; 9], &[1, 10, 100]);
         let index = waiting.len();
         let need = 3 * SECOND;
-        waiting.push(Waiting { index, series: 0, deep: true, scale: 1000, rank: index, need });
+        waiting.push(Waiting {
+            index,
+            series: 0,
+            deep: true,
+            compares: false,
+            scale: 1000,
+            rank: index,
+            need,
+        });
         let (measured, left_out) = run(waiting.clone(), 3 * SECOND);
         assert_eq!((measured.len(), left_out), (index, vec![(0, 1000)]));
         assert_eq!(run(waiting, 4 * SECOND).1, []);
@@ -356,6 +415,12 @@ mod tests {
             positions.iter().map(|position| position.deep).collect()
         };
         assert_eq!(deep(both), [false, false, true, true]);
+        let compared: Vec<usize> = super::positions(&plan::cells(&cpu, &models[..1], &choice))
+            .iter()
+            .filter(|position| position.compares)
+            .map(|position| position.index)
+            .collect();
+        assert_eq!(compared, [1, 3], "a scale of 1 keeps one of two workers busy");
         // Connections wait in the queue of a pool, and computing needs a worker in any case.
         let pool = [models::find("pool").unwrap()];
         let choice = plan::Choice { scales: vec![1000], workers: vec![2], ..choice };

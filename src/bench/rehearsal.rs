@@ -238,6 +238,15 @@ fn the_default_profile_has_room_for_its_goals_on_two_cores() {
             let cpu = format!("cpu/{model}@");
             assert!(measured.iter().any(|n| n.starts_with(&cpu) && n.ends_with("/1000")), "{cpu}");
         }
+        // What more workers gain is shown at one scale.
+        let scale = if cores() <= 10 { 10 } else { 100 };
+        for model in ["pool", "rayon", "tokio", "smol", "async-std", "compio"] {
+            for workers in [1, cores()] {
+                let goal = format!("cpu/{model}@{workers}/{scale}");
+                let missing = models::find(model).is_ok() && !measured.contains(&goal);
+                assert!(!missing, "{goal} is not among {}", measured.len());
+            }
+        }
         // An interpreter computes for a millisecond whatever the scale, which must not rule out all greater ones.
         let cell = "sleep/asyncio/10000";
         assert!(measured.iter().any(|name| name == cell), "{cell}");

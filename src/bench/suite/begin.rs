@@ -129,9 +129,10 @@ impl<R: Runner> Suite<'_, R> {
     fn waiting(&self, ranks: &[usize]) -> Vec<Waiting> {
         let open = self.going.iter().filter(|going| going.is_open() && going.unfit < 2);
         let waiting = |going: &InProgress<'_>| {
-            let CellPosition { index, series, deep, .. } = going.position;
+            let CellPosition { index, series, deep, compares, .. } = going.position;
             let need = self.pace.need(self.cost(going));
-            Waiting { index, series, deep, scale: going.planned.scale, rank: ranks[index], need }
+            let (scale, rank) = (going.planned.scale, ranks[index]);
+            Waiting { index, series, deep, compares, scale, rank, need }
         };
         open.map(waiting).collect()
     }
