@@ -144,8 +144,8 @@ pub(super) fn positions(chosen: &[Planned<'_>]) -> Vec<CellPosition> {
     let of = |cell: &Planned<'_>| (cell.workload.name.clone(), cell.entry.info.name);
     let mut ends = HashMap::new();
     for cell in chosen {
-        let (least, most) = ends.entry(of(cell)).or_insert((cell.workers, cell.workers));
-        (*least, *most) = ((*least).min(cell.workers), (*most).max(cell.workers));
+        let (fewest, most) = ends.entry(of(cell)).or_insert((cell.workers, cell.workers));
+        (*fewest, *most) = ((*fewest).min(cell.workers), (*most).max(cell.workers));
     }
     let busy = |cell: &Planned<'_>| Some(cell.scale) >= ends[&of(cell)].1;
     let mut busiest = HashMap::new();
@@ -155,9 +155,9 @@ pub(super) fn positions(chosen: &[Planned<'_>]) -> Vec<CellPosition> {
     }
     let mut positions: Vec<CellPosition> = vec![];
     for (index, cell) in chosen.iter().enumerate() {
-        let (least, most) = ends[&of(cell)];
+        let (fewest, most) = ends[&of(cell)];
         let deep = most == cell.workers && !queues(cell);
-        let compares = least < most && busiest.get(&of(cell)) == Some(&cell.scale);
+        let compares = fewest < most && busiest.get(&of(cell)) == Some(&cell.scale);
         let position = match positions.last() {
             None => CellPosition { index, workload: 0, series: 0, deep, compares },
             Some(last) => {

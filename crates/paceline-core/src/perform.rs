@@ -176,9 +176,12 @@ fn gather<M: Model, K: StoragePolicy>(
     gather: &'static Gather,
     parent: Receipt,
 ) -> Pin<Box<dyn Future<Output = Vec<io::Result<Receipt>>> + Send>> {
-    // As small as in hand-written code: an interpreter for children that wait made these cost up to a seventh more.
+    // As small as in hand-written code: with the interpreter as their future, they took up to 5 % longer.
     if gather.of.iter().all(|steps| steps.waits() == Waits::Nothing) {
-        let child = move |index| computing_child(gather.steps(index), parent.child_seed(index));
+        let child = move |index| {
+            let (steps, seed) = (gather.steps(index), parent.child_seed(index));
+            async move { Ok(plain(steps, seed)) }
+        };
         return joined(model, gather, child);
     }
     let child = move |index| {
@@ -188,6 +191,7 @@ fn gather<M: Model, K: StoragePolicy>(
     joined(model, gather, child)
 }
 
+/// Runs `child` for each of a gather's children, as its definition joins them.
 fn joined<M: Model, F: Spawnable>(
     model: M,
     gather: &'static Gather,
@@ -197,9 +201,4 @@ fn joined<M: Model, F: Spawnable>(
         Join::Tasks => Box::pin(model.gather(gather.width, child)),
         Join::Future => Box::pin(join_all((0..gather.width).map(child))),
     }
-}
-
-/// Runs a child that waits for nothing, as a future that is ready at once.
-async fn computing_child(steps: &'static Steps, seed: u64) -> io::Result<Receipt> {
-    Ok(plain(steps, seed))
 }
