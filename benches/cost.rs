@@ -34,6 +34,7 @@ use paceline::stats::median_and_range;
 use paceline_core::{
     child::spawned,
     clock::{nanoseconds, now},
+    custom::layout,
     job::{Addresses, Jobs},
     model::{Settings, set_servers},
     models,
@@ -123,6 +124,7 @@ fn child(arguments: &[String]) -> Result<(), String> {
     let [work, model, workers, jobs, batches, servers] = arguments else {
         return Err(format!("a child is told 6 things, not {}", arguments.len()));
     };
+    layout::shift();
     let number = |text: &str| text.parse::<usize>().map_err(|error| format!("{text}: {error}"));
     let work = WORK.iter().find(|known| known.name == work).ok_or("no such work")?;
     let (workers, jobs, batches) = (number(workers)?, number(jobs)?, number(batches)? + 1);

@@ -184,6 +184,25 @@ fn a_model_that_dies_or_lies_is_said_to_and_the_rest_goes_on() {
 }
 
 #[test]
+fn each_measured_process_has_a_heap_layout_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["run", "sleep", "--model", "tells", "--scale", "1", "--format", "json"];
+    let program = example("frail");
+    let mut shifts: Vec<String> = (0..6)
+        .map(|_| {
+            let output = call(&program, folder.path(), arguments).output().unwrap();
+            let said = text(&output.stdout).to_owned();
+            let shift = said.split_once("shifted by ").and_then(|(_, rest)| rest.split_once(' '));
+            shift.unwrap_or_else(|| panic!("{said}{}", text(&output.stderr))).0.to_owned()
+        })
+        .collect();
+    shifts.sort();
+    shifts.dedup();
+    // Six equal ones of 256 come about once in 10^12.
+    assert!(shifts.len() > 1 && !shifts.contains(&"0".into()), "{shifts:?}");
+}
+
+#[test]
 fn what_the_limits_forbid_is_refused_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = "claims connections --model tokio-current-thread --budget 60s --format json";

@@ -1,5 +1,7 @@
 //! The entry point of paceline's child processes: a host, the suite's server, a load generator, or one that is counted.
 
+use paceline_gated::layout;
+
 use crate::{
     custom::CustomCell,
     generator, host,
@@ -19,7 +21,11 @@ pub fn spawned() {
 pub fn spawned_with(cells: &[CustomCell]) {
     survive_file_limit();
     let mut arguments = std::env::args_os().skip(1);
-    let done = match arguments.next() {
+    let role = arguments.next();
+    if role.as_ref().is_some_and(|role| role == HOST || role == OWN_CELLS) {
+        layout::shift();
+    }
+    let done = match role {
         Some(role) if role == HOST => host::serve(),
         Some(role) if role == OWN_CELLS => paceline_gated::serve(cells),
         Some(role) if role == ECHO => suite_server::serve(),

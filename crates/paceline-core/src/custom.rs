@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub use paceline_gated::{CustomCell, Variant};
+pub use paceline_gated::{CustomCell, Variant, layout};
 
 use crate::{clock::nanoseconds, histogram::Histogram, prepared::Recorded};
 

@@ -16,7 +16,7 @@ use crate::{
     cell::{CustomCell, Variant},
     count,
     figures::{TRIALS, measure, time},
-    host,
+    host, layout,
 };
 
 /// The environment variable that names the program `paceline`.
@@ -89,7 +89,10 @@ impl Gated {
         let arguments = std::env::args_os().skip(1);
         let mode = Mode::of(arguments.map(|word| word.to_string_lossy().into_owned()));
         let child = match &mode {
-            Mode::Host => Some(host::serve(&self.cells).map_err(|error| error.to_string())),
+            Mode::Host => {
+                layout::shift();
+                Some(host::serve(&self.cells).map_err(|error| error.to_string()))
+            }
             Mode::Count(wanted) => Some(count::serve(&self.cells, wanted)),
             _ => None,
         };

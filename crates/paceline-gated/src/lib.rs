@@ -26,6 +26,8 @@
 
 pub mod clock;
 
+pub mod layout;
+
 pub mod usage;
 
 mod allocations;
