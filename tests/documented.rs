@@ -123,7 +123,7 @@ const FILES: &[(&str, &str)] = &[
 
 /// The records that a clone has.
 const RECORDS: [&str; 2] =
-    ["2026-11-28T16-59-12Z-criterion-32537", "2026-11-27T16-03-20Z-trials-15464"];
+    ["2026-11-28T16-59-12Z-criterion-32537", "2026-11-28T23-35-15Z-trials-30424"];
 
 /// The commands of a document's shell blocks, without comments.
 fn commands(text: &str) -> Vec<&str> {

@@ -339,7 +339,7 @@ fn what_was_typed_with_line_ends_is_told_in_one_line() {
 fn where_a_report_went_is_said_unless_it_went_to_standard_output() {
     let folder = folder();
     let results = format!("{}/results", env!("CARGO_MANIFEST_DIR"));
-    let run = "2026-11-27T16-03-20Z-trials-15464";
+    let run = "2026-11-28T23-35-15Z-trials-30424";
     let told = |rest: &str| {
         let (code, printed, said) =
             paceline(&format!("report {run} --out {results} {rest}"), folder.path());
