@@ -34,8 +34,8 @@ use paceline::stats::median_and_range;
 use paceline_core::{
     child::spawned,
     clock::{nanoseconds, now},
-    custom::layout,
     job::{Addresses, Jobs},
+    layout,
     model::{Settings, set_servers},
     models,
     process::Program,

@@ -6,7 +6,7 @@ use std::{process::ExitCode, time::Duration};
 use paceline::cli;
 use paceline_core::{
     child::spawned,
-    custom::layout,
+    layout,
     models::{self, Entry, ModelInfo, Sleep, Task, Threads, Width},
     perform::Placement,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub use paceline_gated::{CustomCell, Variant, layout};
+pub use paceline_gated::{CustomCell, Variant};
 
 use crate::{clock::nanoseconds, histogram::Histogram, prepared::Recorded};
 

@@ -66,3 +66,5 @@ pub mod fitness;
 
 #[doc(hidden)]
 pub mod fuzzing;
+
+pub use paceline_gated::layout;
