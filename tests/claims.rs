@@ -191,7 +191,7 @@ fn each_measured_process_has_a_heap_layout_of_its_own() {
     let mut shifts: Vec<String> = (0..6)
         .map(|_| {
             let output = call(&program, folder.path(), arguments).output().unwrap();
-            let said = text(&output.stdout).to_owned();
+            let said = text(&output.stdout);
             let shift = said.split_once("shifted by ").and_then(|(_, rest)| rest.split_once(' '));
             shift.unwrap_or_else(|| panic!("{said}{}", text(&output.stderr))).0.to_owned()
         })
