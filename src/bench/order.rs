@@ -60,8 +60,8 @@ pub(super) fn next(waiting: &[Waiting], greatest: &[Option<usize>], room: Room) 
     for cell in &fit {
         ends[cell.series] = ends[cell.series].max(Some(cell.scale));
     }
-    let first_scales = first_scales(&fit, greatest);
-    let is_first = |cell: &&Waiting| first_scales[cell.series] == Some(cell.scale) || cell.compares;
+    let comes_first = comes_first(&fit, greatest);
+    let is_first = |cell: &&Waiting| comes_first(cell);
     let is_largest = |cell: &&Waiting| {
         greatest[cell.series] < Some(cell.scale) && ends[cell.series] == Some(cell.scale)
     };
@@ -92,12 +92,11 @@ fn fitting(waiting: &[Waiting], greatest: &[Option<usize>], room: Room) -> Vec<W
     for cell in waiting.iter().filter(|cell| cell.need <= room.budget / END_SHARE) {
         end[cell.series] = end[cell.series].max(Some(cell.scale));
     }
-    let first_scales = first_scales(waiting, greatest);
+    let comes_first = comes_first(waiting, greatest);
     let price = |cell: &Waiting| {
-        let first = first_scales[cell.series] == Some(cell.scale) || cell.compares;
         let is_end = cell.deep && end[cell.series] == Some(cell.scale);
         let times = if is_end { END } else { 1.0 };
-        (!first, cell.need.as_secs_f64() / (times * (cell.scale as f64).sqrt()))
+        (!comes_first(cell), cell.need.as_secs_f64() / (times * (cell.scale as f64).sqrt()))
     };
     let mut cells = waiting.to_vec();
     cells.sort_by(|a, b| {
@@ -114,16 +113,19 @@ fn fitting(waiting: &[Waiting], greatest: &[Option<usize>], room: Room) -> Vec<W
     cells
 }
 
-/// Returns the first scale of each series of which none has been measured: the smallest, or with fewer workers than the
-/// model has elsewhere, the one at which they are compared.
-fn first_scales(waiting: &[Waiting], greatest: &[Option<usize>]) -> Vec<Option<usize>> {
+/// Returns whether a cell comes before all others: those at which worker counts are compared, and the smallest of each
+/// series of which none has been measured. A series with fewer workers than the model has elsewhere has the former alone.
+fn comes_first(waiting: &[Waiting], greatest: &[Option<usize>]) -> impl Fn(&Waiting) -> bool {
     let mut first: Vec<Option<(bool, usize)>> = vec![None; greatest.len()];
     for cell in waiting.iter().filter(|cell| greatest[cell.series].is_none()) {
         let of_cell = (cell.deep || !cell.compares, cell.scale);
         let of_series = &mut first[cell.series];
         *of_series = Some(of_series.map_or(of_cell, |first| first.min(of_cell)));
     }
-    first.into_iter().map(|first| first.map(|(_, scale)| scale)).collect()
+    move |cell| {
+        let is_smallest = first[cell.series].is_some_and(|(_, scale)| scale == cell.scale);
+        is_smallest || cell.compares
+    }
 }
 
 /// The position of a cell: its index in the plan, its workload and its series.
@@ -148,16 +150,16 @@ pub(super) fn positions(chosen: &[Planned<'_>]) -> Vec<CellPosition> {
         (*fewest, *most) = ((*fewest).min(cell.workers), (*most).max(cell.workers));
     }
     let busy = |cell: &Planned<'_>| Some(cell.scale) >= ends[&of(cell)].1;
-    let mut busiest = HashMap::new();
+    let mut shared_scale = HashMap::new();
     for cell in chosen.iter().filter(|cell| busy(cell)) {
-        let scale = busiest.entry(of(cell)).or_insert(cell.scale);
+        let scale = shared_scale.entry(of(cell)).or_insert(cell.scale);
         *scale = (*scale).min(cell.scale);
     }
     let mut positions: Vec<CellPosition> = vec![];
     for (index, cell) in chosen.iter().enumerate() {
         let (fewest, most) = ends[&of(cell)];
         let deep = most == cell.workers && !queues(cell);
-        let compares = fewest < most && busiest.get(&of(cell)) == Some(&cell.scale);
+        let compares = fewest < most && shared_scale.get(&of(cell)) == Some(&cell.scale);
         let position = match positions.last() {
             None => CellPosition { index, workload: 0, series: 0, deep, compares },
             Some(last) => {

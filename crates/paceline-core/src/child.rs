@@ -1,11 +1,10 @@
 //! The entry point of paceline's child processes: a host, the suite's server, a load generator, or one that is counted.
 
-use paceline_gated::layout;
-
 use crate::{
     custom::CustomCell,
     generator, host,
     interrupt::survive_file_limit,
+    layout,
     process::{COUNT_BATCHES, ECHO, HOST, LOAD, OWN_CELLS},
     suite_server,
 };
@@ -22,6 +21,7 @@ pub fn spawned_with(cells: &[CustomCell]) {
     survive_file_limit();
     let mut arguments = std::env::args_os().skip(1);
     let role = arguments.next();
+    // Not one that is counted, whose counts are to be the same each time.
     if role.as_ref().is_some_and(|role| role == HOST || role == OWN_CELLS) {
         layout::shift();
     }

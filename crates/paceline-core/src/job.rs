@@ -297,7 +297,7 @@ pub enum Waits {
 
 impl Waits {
     /// Returns what `steps` wait for.
-    pub fn of(steps: &[Step]) -> Waits {
+    fn of(steps: &[Step]) -> Waits {
         let one = |step: &Step| match step {
             Step::Compute(_) | Step::Block(_) | Step::Fail => Waits::Nothing,
             Step::Sleep(_) | Step::Yield(_) | Step::Park => Waits::Timers,
@@ -356,7 +356,7 @@ impl Jobs {
 
     /// Returns what the jobs wait for.
     pub fn waits(self) -> Waits {
-        Waits::of(self.usual).and(Waits::of(self.other))
+        self.usual.waits().and(self.other.waits())
     }
 
     /// Returns the seed of job `index`, from which its receipt starts.

@@ -54,7 +54,7 @@ impl<T> DerefMut for Inline<T> {
     }
 }
 
-/// Nowhere: the job has no such wait. [`Waits::of`](crate::job::Waits::of) ensures this when it selects the policy.
+/// Nowhere: the job has no such wait. [`Jobs::waits`](crate::job::Jobs::waits) ensures this when it selects the policy.
 pub enum NoStorage {}
 
 impl Storage for NoStorage {
