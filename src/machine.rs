@@ -16,7 +16,7 @@ pub use group::Group;
 pub use host_activity::HostActivity;
 pub use limits::{
     Limits, OTHER_FILES, OTHER_MAPS, OTHER_THREADS, THREAD_MAPS, bytes, dropped_connections,
-    hard_limit, refusal,
+    refusal,
 };
 pub use pin::{allowed_cpus, pin};
 pub use system::{CpuTicks, SoftHard, System};

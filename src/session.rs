@@ -4,7 +4,7 @@
 use std::{cell::RefCell, io, net::SocketAddr, time::Duration};
 
 use crate::{
-    machine::{HostActivity, Limits, allowed_cpus, dropped_connections, hard_limit, pin},
+    machine::{HostActivity, Limits, allowed_cpus, dropped_connections, pin},
     output::{count, counted},
     plan::Planned,
     record::{Cell, ModelRecord, State, Trial},
@@ -15,7 +15,7 @@ use paceline_core::{
     prepared::{Attestation, Fault},
     process::{Host, HostError, Program},
     protocol::CellSpec,
-    soft_limits::raise_limits,
+    soft_limits::{hard_limit, raise_limits},
     suite_server::EchoServer,
 };
 

@@ -74,7 +74,7 @@ fn a_server_that_cannot_start_says_why_and_what_to_do() {
     let mut few = Command::new("sh");
     few.args(["-c", &format!("ulimit -n 8; exec {} __echo", env!("CARGO_BIN_EXE_paceline"))]);
     let why = EchoServer::start(few).err().unwrap().to_string();
-    assert!(why.contains("(os error 24); raise the hard limit of open files as root"), "{why}");
+    assert!(why.contains("(os error 24); raise the hard limit as root: sudo prlimit"), "{why}");
     let silent = EchoServer::start(Command::new("true")).err().unwrap().to_string();
     assert!(silent.contains("it gave no reason"), "{silent}");
 }

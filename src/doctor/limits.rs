@@ -10,7 +10,7 @@ use crate::{
     },
     output::count,
 };
-use paceline_core::suite_server::ADDRESSES;
+use paceline_core::{soft_limits::hard_limit, suite_server::ADDRESSES};
 
 /// A limit that allows this many jobs at once is good.
 pub const MANY_JOBS: u64 = 10_000;
@@ -37,7 +37,7 @@ struct Counted<'a> {
     /// The resource that each job uses.
     unit: &'a str,
     /// How to raise it.
-    lift: &'a str,
+    lift: String,
 }
 
 impl Counted<'_> {
@@ -53,7 +53,7 @@ impl Counted<'_> {
         let room = self.jobs.map_or_else(String::new, |jobs| {
             format!("; room for {} {}", count(jobs as usize), self.unit)
         });
-        let advice = format!("cells that need more are refused; lift it with: {}", self.lift);
+        let advice = format!("cells that need more are refused; {}", self.lift);
         let finding = Finding::new(self.what, found + &room, judgement, &advice);
         finding.with(self.value.map(|value| value as f64), "")
     }
@@ -75,7 +75,7 @@ pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
             value: system.files.hard,
             jobs: system.files.hard.map(|files| files.saturating_sub(OTHER_FILES)),
             unit: "connections at once",
-            lift: "ulimit -Hn 1048576 (as root), or LimitNOFILE= of the service",
+            lift: hard_limit("--nofile", 1_048_576) + ", or LimitNOFILE= of the service",
         },
         Counted {
             what: "threads of user",
@@ -83,7 +83,7 @@ pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
             value: system.processes.hard,
             jobs: threads(system.processes.hard),
             unit: "jobs on threads",
-            lift: "ulimit -Hu 100000 (as root), or LimitNPROC= of the service",
+            lift: hard_limit("--nproc", 100_000) + ", or LimitNPROC= of the service",
         },
         Counted {
             what: "threads of group",
@@ -91,7 +91,7 @@ pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
             value: limits.group_pids,
             jobs: threads(limits.group_pids),
             unit: "jobs on threads",
-            lift: "pids.max of the control group (docker run --pids-limit, TasksMax= of the service)",
+            lift: "raise pids.max of the control group (docker run --pids-limit, TasksMax= of the service)".into(),
         },
         Counted {
             what: "threads of system",
@@ -99,7 +99,7 @@ pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
             value: numbers,
             jobs: threads(numbers),
             unit: "jobs on threads",
-            lift: "sysctl -w kernel.pid_max=4194304 kernel.threads-max=200000",
+            lift: "lift it with: sysctl -w kernel.pid_max=4194304 kernel.threads-max=200000".into(),
         },
         Counted {
             what: "memory maps",
@@ -107,7 +107,7 @@ pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
             value: limits.maps,
             jobs: limits.maps.map(|maps| maps.saturating_sub(OTHER_MAPS) / THREAD_MAPS),
             unit: "jobs on threads",
-            lift: "sysctl -w vm.max_map_count=1048576",
+            lift: "lift it with: sysctl -w vm.max_map_count=1048576".into(),
         },
         Counted {
             what: "local ports",
@@ -115,7 +115,7 @@ pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
             value: limits.ports,
             jobs: limits.ports.map(|ports| ports * addresses),
             unit: "connections at once",
-            lift: "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"",
+            lift: "lift it with: sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"".into(),
         },
         Counted {
             what: "queue of connections",
@@ -123,7 +123,7 @@ pub fn counted(system: &System, limits: &Limits) -> Vec<Finding> {
             value: system.somaxconn,
             jobs: system.somaxconn.map(|queue| queue * addresses),
             unit: "connections in one burst",
-            lift: "sysctl -w net.core.somaxconn=65535",
+            lift: "lift it with: sysctl -w net.core.somaxconn=65535".into(),
         },
     ];
     all.map(Counted::judged).into()
@@ -208,8 +208,9 @@ pub fn locked(limit: SoftHard, workers: usize) -> Finding {
     let written = |limit: Option<u64>| limit.map_or_else(|| "unlimited".into(), bytes);
     let found = format!("soft {}, hard {}", written(limit.soft), written(limit.hard));
     let advice = format!(
-        "io_uring on kernels before 5.12 locks {} here: ulimit -Hl unlimited (as root)",
-        bytes(need)
+        "io_uring on kernels before 5.12 locks {} here: {}",
+        bytes(need),
+        hard_limit("--memlock", need)
     );
     Finding::new("locked memory", found, judgement, &advice)
         .with(limit.hard.map(|hard| hard as f64), "bytes")
@@ -264,7 +265,7 @@ mod tests {
             of.into_iter().find(|finding| finding.what == what).unwrap()
         };
         assert_eq!(judged("open files").judgement, Bad);
-        assert!(judged("open files").advice.contains("ulimit -Hn"));
+        assert!(judged("open files").advice.contains("--nofile=1048576"));
         assert_eq!(judged("threads of group").judgement, Bad);
         assert_eq!(judged("threads of system").judgement, Fair);
         assert_eq!(judged("memory maps").judgement, Good);

@@ -14,6 +14,7 @@ use crate::output::count;
 use paceline_core::{
     job::Workload,
     models::{ModelInfo, Task},
+    soft_limits::hard_limit,
     suite_server::ADDRESSES,
 };
 
@@ -101,37 +102,27 @@ pub fn refusal(
         Task::Stack => (0, tasks.saturating_mul(COROUTINE_MAPS)),
     };
     let files = if sockets == 0 { 0 } else { sockets + OTHER_FILES };
+    let ports = sockets / u64::from(ADDRESSES);
     let needs = [
-        ("open files", files, 0, limits.files, "--nofile"),
-        (
-            "local ports",
-            sockets / u64::from(ADDRESSES),
-            0,
-            limits.ports,
-            "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\", which gives up to",
-        ),
-        ("threads", threads, OTHER_THREADS, limits.processes, "--nproc"),
-        ("threads", threads, OTHER_THREADS, limits.system_threads, "sysctl -w kernel.threads-max="),
-        ("threads", threads, OTHER_THREADS, limits.pids, "sysctl -w kernel.pid_max="),
+        ("open files", files, 0, limits.files, Remedy::HardLimit("--nofile")),
+        ("local ports for each address", ports, 0, limits.ports, Remedy::PortRange),
+        ("threads", threads, OTHER_THREADS, limits.processes, Remedy::HardLimit("--nproc")),
         (
             "threads",
             threads,
             OTHER_THREADS,
-            limits.group_pids,
-            "raise pids.max of this control group to",
+            limits.system_threads,
+            Remedy::Sysctl("kernel.threads-max"),
         ),
-        ("memory maps", maps, OTHER_MAPS, limits.maps, "sysctl -w vm.max_map_count="),
+        ("threads", threads, OTHER_THREADS, limits.pids, Remedy::Sysctl("kernel.pid_max")),
+        ("threads", threads, OTHER_THREADS, limits.group_pids, Remedy::ControlGroup),
+        ("memory maps", maps, OTHER_MAPS, limits.maps, Remedy::Sysctl("vm.max_map_count")),
     ];
-    let counted = needs.into_iter().find_map(|(what, need, others, limit, command)| {
+    let counted = needs.into_iter().find_map(|(what, need, others, limit, remedy)| {
         let limit = limit.filter(|limit| need > 0 && need.saturating_add(others) > *limit)?;
         let need = need.saturating_add(others);
-        let lift = match command {
-            "--nofile" | "--nproc" => hard_limit(command, need),
-            _ if command.ends_with('=') => format!("lift it with: {command}{need}"),
-            _ => format!("lift it with: {command} {need}"),
-        };
         let [needs, has] = [need, limit].map(|number| count(number as usize));
-        Some(format!("needs {needs} {what}, has {has}; {lift}"))
+        Some(format!("needs {needs} {what}, has {has}; {}", remedy.raising_to(need)))
     });
     counted.or_else(|| {
         let need = least_memory(about, workload, scale, lanes);
@@ -145,13 +136,34 @@ pub fn refusal(
     })
 }
 
-/// Returns how to raise a hard limit, which only root can. The soft limit is no obstacle: paceline raises it to the
-/// hard one. `option` is that of `prlimit`, such as `--nofile`.
-pub fn hard_limit(option: &str, need: u64) -> String {
-    let name = option.trim_start_matches('-');
-    format!(
-        "raise the hard limit as root: sudo prlimit --pid $$ {option}={need}, or {name} in /etc/security/limits.conf"
-    )
+/// How a limit is raised.
+#[derive(Clone, Copy)]
+enum Remedy {
+    /// By the `prlimit` option of this name.
+    HardLimit(&'static str),
+    /// By the kernel setting of this name.
+    Sysctl(&'static str),
+    /// By the widest range of local ports.
+    PortRange,
+    /// In the control group.
+    ControlGroup,
+}
+
+impl Remedy {
+    fn raising_to(self, need: u64) -> String {
+        const WIDEST: u64 = 65_535 - 1_024 + 1;
+        match self {
+            Remedy::HardLimit(option) => hard_limit(option, need),
+            Remedy::Sysctl(name) => format!("lift it with: sysctl -w {name}={need}"),
+            Remedy::PortRange if need > WIDEST => {
+                format!("take a smaller scale: no range has more than {}", count(WIDEST as usize))
+            }
+            Remedy::PortRange => {
+                "lift it with: sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"".into()
+            }
+            Remedy::ControlGroup => format!("raise pids.max of this control group to {need}"),
+        }
+    }
 }
 
 /// Formats a number of bytes: `2.5 GiB`.
@@ -203,6 +215,22 @@ mod tests {
     #[test]
     fn dropped_connections_are_counted_on_linux() {
         assert_eq!(dropped_connections().is_some(), cfg!(target_os = "linux"));
+    }
+
+    #[test]
+    fn the_widest_range_of_ports_is_named_only_if_it_is_enough() {
+        let limits = Limits { files: None, memory: None, ..NARROW };
+        let about = &models::find("tokio").unwrap().info;
+        let echo = workloads::find("echo").unwrap();
+        let says = |jobs| refusal(&limits, about, &echo, jobs, jobs).unwrap();
+        let some = says(400_000);
+        assert!(
+            some.starts_with("needs 50 000 local ports for each address, has 28 232"),
+            "{some}"
+        );
+        assert!(some.ends_with("net.ipv4.ip_local_port_range=\"1024 65535\""), "{some}");
+        let most = says(800_000);
+        assert!(most.ends_with("take a smaller scale: no range has more than 64 512"), "{most}");
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn too_few_descriptors_are_a_fault_that_says_so() {
     few.args(["-c", "ulimit -n 20; exec \"$0\" __load", env!("CARGO_BIN_EXE_paceline")]);
     let (mut child, _input, mut lines) = generator(few, &order(delayed(1), open(10.0), 50, 100));
     let said = lines.next().unwrap().unwrap();
-    assert!(said.contains("raise the hard limit (ulimit -Hn, as root)"), "{said}");
+    assert!(said.contains("(os error 24); raise the hard limit as root: sudo prlimit"), "{said}");
     assert!(child.wait().unwrap().success());
 }
 

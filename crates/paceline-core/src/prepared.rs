@@ -20,6 +20,7 @@ use crate::{
     clock::{begun, noting, now, ticks},
     histogram::{Distribution, Histogram},
     quantity::{count, counted},
+    soft_limits::with_remedy,
     usage::{memory_peak, reset_memory_peak},
 };
 use crate::{
@@ -244,7 +245,7 @@ impl Prepared {
         for (index, (receipt, expected)) in batch.receipts.iter().zip(&self.expected).enumerate() {
             match receipt {
                 Err(error) => {
-                    return Err(Fault::Failed(format!("job {index}: {}", explain(error))));
+                    return Err(Fault::Failed(format!("job {index}: {}", with_remedy(error))));
                 }
                 Ok(receipt) if receipt != expected => {
                     return Err(Fault::Invalid(format!(
@@ -271,20 +272,6 @@ impl Prepared {
         }
         Ok(())
     }
-}
-
-/// Describes an error, with a remedy if one is known.
-fn explain(error: &io::Error) -> String {
-    let hint = match error.kind() {
-        io::ErrorKind::AddrNotAvailable => {
-            ": no local port is free; wait a minute, or widen net.ipv4.ip_local_port_range"
-        }
-        _ if error.raw_os_error() == Some(24) => {
-            ": raise the hard limit of open files (ulimit -Hn, as root)"
-        }
-        _ => "",
-    };
-    format!("{error}{hint}")
 }
 
 /// Returns the kernel's name of the calling thread.

@@ -1,8 +1,12 @@
-//! Raises the soft limits of this process and its children to the hard limits, which needs no privileges.
+//! Raises the soft limits of this process and its children to the hard limits, which needs no privileges, and says how to
+//! raise the hard ones.
 
 use std::io;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    io::Errno,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 
 /// The limits that jobs hit: a descriptor per socket, a process number per thread, locked memory for rings.
 const RAISED: [Resource; 3] = [Resource::Nofile, Resource::Nproc, Resource::Memlock];
@@ -18,20 +22,39 @@ pub fn raise_limits() {
     }
 }
 
-/// Describes why a process could not start, with the remedy if it met a limit.
+/// Returns how to raise a hard limit to `need`, which only root can. `option` is that of `prlimit`, such as `--nofile`.
+pub fn hard_limit(option: &str, need: u64) -> String {
+    let name = option.trim_start_matches('-');
+    format!(
+        "raise the hard limit as root: sudo prlimit --pid $$ {option}={need}, or {name} in /etc/security/limits.conf"
+    )
+}
+
+/// A hard limit that is enough for most runs, for errors that do not say what was needed.
+const ENOUGH: u64 = 65_536;
+
+/// Describes an error, with the remedy if it met a limit on sockets.
 pub(crate) fn with_remedy(error: &io::Error) -> String {
-    let remedy = match error.raw_os_error() {
-        Some(24) => {
-            "; raise the hard limit of open files as root, such as with: sudo prlimit --pid $$ --nofile=1024"
+    let remedy = match Errno::from_io_error(error) {
+        Some(Errno::MFILE) => hard_limit("--nofile", ENOUGH),
+        Some(Errno::NFILE) => {
+            "lift the limit of all processes as root with: sysctl -w fs.file-max=1000000".into()
         }
-        // fork(2) fails so at the limit of processes.
-        _ if error.kind() == io::ErrorKind::WouldBlock => {
-            "; end other programs, or raise the hard limit of processes as root, such as with: sudo prlimit --pid $$ \
-             --nproc=4096"
+        Some(Errno::ADDRNOTAVAIL) => {
+            "no local port is free; wait a minute, or widen net.ipv4.ip_local_port_range".into()
         }
-        _ => "",
+        _ => return error.to_string(),
     };
-    format!("{error}{remedy}")
+    format!("{error}; {remedy}")
+}
+
+/// Describes why a process could not start, with the remedy if it met a limit.
+pub(crate) fn why_not_started(error: &io::Error) -> String {
+    // fork(2) fails so at the limit of processes; elsewhere it is how a wait on a socket times out.
+    if error.kind() == io::ErrorKind::WouldBlock {
+        return format!("{error}; end other programs, or {}", hard_limit("--nproc", ENOUGH));
+    }
+    with_remedy(error)
 }
 
 #[cfg(test)]
@@ -40,10 +63,17 @@ mod tests {
 
     #[test]
     fn an_error_of_a_limit_names_the_command_that_raises_it() {
-        let said = |errno: rustix::io::Errno| with_remedy(&errno.into());
-        assert!(said(rustix::io::Errno::MFILE).ends_with("--nofile=1024"));
-        assert!(said(rustix::io::Errno::AGAIN).ends_with("--nproc=4096"));
-        assert!(said(rustix::io::Errno::NOENT).ends_with("(os error 2)"));
+        let said = |errno: Errno| with_remedy(&errno.into());
+        assert!(said(Errno::MFILE).contains("(os error 24); raise the hard limit as root: sudo"));
+        assert!(said(Errno::MFILE).contains("--nofile=65536"));
+        assert!(said(Errno::NFILE).contains("fs.file-max"), "all processes share this limit");
+        assert!(said(Errno::ADDRNOTAVAIL).contains("net.ipv4.ip_local_port_range"));
+        for other in [Errno::NOENT, Errno::AGAIN] {
+            assert_eq!(said(other), io::Error::from(other).to_string());
+        }
+        let processes = why_not_started(&Errno::AGAIN.into());
+        assert!(processes.contains("--nproc=65536"), "{processes}");
+        assert!(why_not_started(&Errno::MFILE.into()).contains("--nofile=65536"));
     }
 
     #[test]

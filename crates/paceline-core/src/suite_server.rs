@@ -32,7 +32,7 @@ use mio::{
 
 use crate::{
     clock::{cpu_time, nanoseconds},
-    soft_limits::{raise_limits, with_remedy},
+    soft_limits::{raise_limits, why_not_started},
 };
 use crate::{job::Addresses, model::BACKLOG};
 pub use child::EchoServer;
@@ -55,7 +55,7 @@ const CHUNK: usize = 64 << 10;
 pub fn serve() -> io::Result<()> {
     raise_limits();
     serve_all().inspect_err(|error| {
-        let _ = writeln!(io::stdout(), "{}", with_remedy(error));
+        let _ = writeln!(io::stdout(), "{}", why_not_started(error));
     })
 }
 
@@ -75,8 +75,9 @@ fn serve_all() -> io::Result<()> {
     let mut first = servers.swap_remove(0);
     for mut server in servers {
         thread::Builder::new().name("echo".into()).spawn(move || {
-            let why =
-                server.run(None).map_or_else(|error| with_remedy(&error), |()| "no reason".into());
+            let why = server
+                .run(None)
+                .map_or_else(|error| why_not_started(&error), |()| "no reason".into());
             let _ = writeln!(io::stderr(), "paceline's server ended: {why}");
             std::process::exit(1);
         })?;

@@ -9,7 +9,7 @@ use std::{
 use mio::{Interest, Registry, Token, net::TcpStream};
 
 use super::{answer::Progress, failure::Failure};
-use crate::prepared::Fault;
+use crate::{prepared::Fault, soft_limits::with_remedy};
 
 /// The fault if no server listens.
 pub const REFUSED: &str = "the connection was refused";
@@ -152,14 +152,11 @@ pub(super) fn why(error: &io::Error, to: SocketAddr) -> String {
         Some(Errno::CONNREFUSED) => {
             format!("{REFUSED}: nothing listens there, so start the server or correct the address")
         }
-        Some(Errno::MFILE | Errno::NFILE) => {
-            "too many open files: raise the hard limit (ulimit -Hn, as root)".into()
-        }
         Some(Errno::ADDRNOTAVAIL) if is_missing(to.ip()) => {
             format!("this machine does not have the address {}", to.ip())
         }
         Some(Errno::ADDRNOTAVAIL) => NO_PORT.into(),
-        _ => format!("cannot connect: {error}"),
+        _ => format!("cannot connect: {}", with_remedy(error)),
     }
 }
 

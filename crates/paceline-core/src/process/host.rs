@@ -28,7 +28,7 @@ use crate::{
     perform::{Probe, Probed},
     prepared::{Attestation, Fault, Recorded, ServerSeen},
     protocol::{CellSpec, Reply, Request},
-    soft_limits::with_remedy,
+    soft_limits::why_not_started,
     usage::Usage,
 };
 
@@ -61,7 +61,10 @@ pub enum HostError {
 impl HostError {
     /// Returns the error of a process that could not be started.
     pub fn unstarted(error: &io::Error) -> Self {
-        HostError::Fault(Fault::Failed(format!("cannot start a process: {}", with_remedy(error))))
+        HostError::Fault(Fault::Failed(format!(
+            "cannot start a process: {}",
+            why_not_started(error)
+        )))
     }
 }
 

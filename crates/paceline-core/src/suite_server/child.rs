@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::job::Addresses;
-use crate::soft_limits::with_remedy;
+use crate::soft_limits::why_not_started;
 
 /// How long a reply may take; it normally takes some microseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ impl EchoServer {
     /// Starts `command`, a process that calls [`serve`](super::serve).
     pub fn start(mut command: Command) -> io::Result<Self> {
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = spawned.map_err(|error| not_started(with_remedy(&error)))?;
+        let mut child = spawned.map_err(|error| not_started(why_not_started(&error)))?;
         let requests = child.stdin.take();
         let Some(output) = child.stdout.take() else { unreachable!("it is piped") };
         let (give, answers) = mpsc::channel();
