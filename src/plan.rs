@@ -279,6 +279,12 @@ impl Planned<'_> {
         Cell { reason: Some(reason.into()), ..self.cell_with_time(state, None, String::new()) }
     }
 
+    /// Returns the cell of the record, skipped for `reason`: its trials take at least the time `predicted`.
+    pub fn cell_without_time(&self, predicted: Duration, reason: String) -> Cell {
+        let predicted_ns = Some(nanoseconds(predicted));
+        Cell { predicted_ns, ..self.cell_with_reason(State::Skipped, reason) }
+    }
+
     /// Returns the cell of the record, with the time of a batch.
     pub fn cell_with_time(
         &self,

@@ -235,6 +235,8 @@ pub struct Cell {
     pub state: State,
     /// The reason, unless it is `ok`.
     pub reason: Option<String>,
+    /// The time that its trials were predicted to take at least, in nanoseconds; only if it was skipped for want of it.
+    pub predicted_ns: Option<u64>,
     /// Jobs a second.
     pub jobs_per_second: Option<Estimate>,
     /// Nanoseconds a batch, over the medians of trials.

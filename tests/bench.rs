@@ -162,6 +162,8 @@ fn a_budget_that_is_too_short_leaves_cells_out_and_says_so_in_one_line() {
     let skipped = cells.iter().filter(|cell| cell.state == State::Skipped);
     assert!(skipped.clone().count() >= 4, "{cells:?}");
     assert!(skipped.clone().all(|cell| cell.reason.as_ref().unwrap().contains("processes")));
+    let predicted = cells.iter().filter(|cell| cell.predicted_ns > Some(0)).count();
+    assert_eq!(predicted, skipped.count(), "{cells:?}");
 }
 
 #[test]

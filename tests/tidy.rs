@@ -241,6 +241,25 @@ fn the_cost_of_the_suite_is_what_is_claimed_only_where_every_ratio_was_judged() 
 /// Otherwise `cargo install` would build nearly everything once more after `cargo bench`, and tests would be of a program
 /// that is not the one that users have.
 #[test]
+fn the_mean_of_all_ratios_of_cost_has_an_interval_of_its_own() {
+    let one = [0.98, 1.01, 1.03, 1.00, 1.02];
+    let (mean, lower, upper) = cost::overall(&[&one]).unwrap();
+    let alone = paceline::stats::estimate(&one, 0.0).unwrap();
+    for (found, expected) in [(mean, alone.0), (lower, alone.1), (upper, alone.2)] {
+        assert!((found - expected).abs() < 1e-12, "{found}, not {expected}");
+    }
+    // Student's t is 2.776 with 4 degrees of freedom and 2.306 with 8.
+    let shifted = one.map(|ratio| ratio * 1.1);
+    let (both, lower, upper) = cost::overall(&[&one, &shifted]).unwrap();
+    assert!((both - mean * 1.1_f64.sqrt()).abs() < 1e-12, "{both}");
+    let half = (alone.2 / alone.0).ln() / 2.776 * 2.306 / 2_f64.sqrt();
+    assert!(((upper / both).ln() - half).abs() < 1e-5 && ((both / lower).ln() - half).abs() < 1e-5);
+    assert_eq!(cost::overall(&[&[1.0; 10]]), Some((1.0, 1.0, 1.0)));
+    assert!(cost::overall(&[]).is_none() && cost::overall(&[&[1.0, 1.1]]).is_none());
+    assert!(cost::is_narrow((1.0, 0.996, 1.004)) && !cost::is_narrow((1.0, 0.996, 1.006)));
+}
+
+#[test]
 fn what_tests_need_changes_no_feature_of_what_users_build() {
     let features = |asked: &[&str]| -> BTreeSet<String> {
         let mut cargo = Command::new(env!("CARGO"));

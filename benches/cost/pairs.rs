@@ -10,11 +10,8 @@ use crate::{
     Side,
     cells::Cell,
     median,
-    verdict::{ENOUGH, held, word},
+    verdict::{ENOUGH, held, is_narrow, overall, word},
 };
-
-/// A comparison ends once both ends of its interval are within this share of the geometric mean.
-const NARROW: f64 = 0.005;
 
 /// When to stop.
 #[derive(Clone, Copy)]
@@ -87,9 +84,7 @@ impl Comparison<'_> {
 
     fn is_over(&self, pairs: usize) -> bool {
         let enough = self.ratios.len() >= ENOUGH;
-        let narrow = self.ratio().is_some_and(|(mean, lower, upper)| {
-            mean / lower <= 1.0 + NARROW && upper / mean <= 1.0 + NARROW
-        });
+        let narrow = self.ratio().is_some_and(is_narrow);
         self.failed.is_some() || self.ratios.len() >= pairs || enough && narrow
     }
 
@@ -143,17 +138,18 @@ fn verdict(all: &[Comparison], json: bool) -> bool {
     let with = |word: &str| claimed.iter().filter(|one| one.word() == word).collect::<Vec<_>>();
     let failed: Vec<_> = all.iter().filter(|one| one.failed.is_some()).collect();
     let judged = claimed.iter().filter(|one| ["within", "off", "open"].contains(&one.word()));
-    let logs: Vec<f64> = judged.filter_map(|one| one.ratio()).map(|(mean, ..)| mean.ln()).collect();
-    let mean = (logs.iter().sum::<f64>() / logs.len().max(1) as f64).exp();
+    let ratios: Vec<&[f64]> = judged.map(|one| &*one.ratios).collect();
+    let overall = overall(&ratios);
     let words: Vec<&str> = claimed.iter().map(|one| one.word()).collect();
-    let held = held(&words, mean) && failed.is_empty();
+    let held = held(&words, overall.map_or(1.0, |(mean, ..)| mean)) && failed.is_empty();
     let (within, open, few) = (with("within").len(), with("open").len(), with("few").len());
     let off: Vec<&str> = with("off").iter().map(|one| one.cell.id.as_str()).collect();
     if json {
         println!(
             "{}",
             json!({ "within": within, "off": off, "open": open, "few": few, "failed": failed.len(),
-                "geometric_mean": (!logs.is_empty()).then_some(mean), "held": held })
+                "geometric_mean": overall.map(|(mean, ..)| mean), "lower": overall.map(|(_, lower, _)| lower),
+                "upper": overall.map(|(.., upper)| upper), "held": held })
         );
         return held;
     }
@@ -162,8 +158,10 @@ fn verdict(all: &[Comparison], json: bool) -> bool {
         "{within} within, {} off, {open} with an interval over the limit, {few} with fewer than {ENOUGH} pairs",
         off.len()
     );
-    if !logs.is_empty() {
-        println!("geometric mean {mean:.4}, to be within 1 % of 1");
+    if let Some(all) = overall {
+        let wide = if is_narrow(all) { "" } else { "; wider than ±0.5 %: give a longer --limit" };
+        let (mean, lower, upper) = all;
+        println!("geometric mean {mean:.4} [{lower:.4}, {upper:.4}], to be within 1 % of 1{wide}");
     }
     if !off.is_empty() {
         println!("off: {}", off.join(", "));

@@ -166,8 +166,9 @@ impl<'a, R: Runner> Suite<'a, R> {
             } else if going.ended.is_none() && !interrupted() {
                 let known = &self.series[going.position.series].known;
                 let seen = known.iter().any(|known| known.scale == going.planned.scale);
-                let why = self.pace.over(seen, self.cost(going), self.unclaimed());
-                self.end(index, going.planned.cell_with_reason(State::Skipped, why))?;
+                let cost = self.cost(going);
+                let why = self.pace.over(seen, cost, self.unclaimed());
+                self.end(index, going.planned.cell_without_time(self.pace.need(cost), why))?;
             }
         }
         Ok(())

@@ -112,7 +112,7 @@ impl<'a> CellInProgress<'a> {
                 long(least),
                 long(budget)
             );
-            return self.end(self.planned.cell_with_reason(State::Skipped, why), writer);
+            return self.end(self.planned.cell_without_time(least, why), writer);
         }
         Ok(())
     }
@@ -204,7 +204,7 @@ impl<'a> CellInProgress<'a> {
     /// `more`, or skipped for `why`.
     fn out_of_budget(&self, session: &Session, why: String, more: &str) -> Cell {
         if self.trials.is_empty() {
-            return self.planned.cell_with_reason(State::Skipped, why);
+            return self.planned.cell_without_time(self.cost(session), why);
         }
         let cell = self.cell(session);
         let some = || some_ran(self.trials.len(), self.wanted(), more);

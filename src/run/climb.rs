@@ -41,8 +41,8 @@ pub(super) fn climb(
             progress.show(&cell.label(), left());
             let mut going = CellInProgress::new(&cell, 0..1, unfinished);
             let ended = match over(&cell, session, last, share) {
-                Some(why) if going.ended.is_none() => {
-                    let ended = cell.cell_with_reason(State::Skipped, why);
+                Some((predicted, why)) if going.ended.is_none() => {
+                    let ended = cell.cell_without_time(predicted, why);
                     writer.write(&ended)?;
                     Some(ended)
                 }
@@ -70,16 +70,18 @@ pub(super) fn climb(
     Ok(all)
 }
 
-/// Returns why a batch of this scale, after one of half the scale, would not fit into the time left for the series.
+/// Returns the time of a trial of this scale, after one of half the scale, and why it does not fit into the time left for
+/// the series; `None` if it does.
 fn over(
     cell: &Planned<'_>,
     session: &Session,
     last: Option<(usize, Duration)>,
     share: Duration,
-) -> Option<String> {
+) -> Option<(Duration, String)> {
     let predicted = cell.predict(session.compute_ns, last).saturating_mul(3);
     (last.is_some() && predicted > share).then(|| {
         let (needs, has) = (long(predicted), long(share));
-        format!("3 batches would take {needs}, and what is left of the budget for them is {has}")
+        let why = "what is left of the budget for them is";
+        (predicted, format!("3 batches would take {needs}, and {why} {has}"))
     })
 }

@@ -97,29 +97,13 @@ pub(in crate::report) fn why(cells: &[&Cell]) -> String {
 
 /// Returns "; 6 of them need over 30 min each", for which the budget that is named has no room; empty without any.
 pub(in crate::report) fn of_over_half_an_hour(cells: &[&Cell]) -> String {
-    let of = cells.iter().filter(|cell| cell.reason.as_deref().is_some_and(over_half_an_hour));
-    match of.count() {
+    const HALF_AN_HOUR: u64 = 1_800_000_000_000;
+    match cells.iter().filter(|cell| cell.predicted_ns > Some(HALF_AN_HOUR)).count() {
         0 => String::new(),
         all if all == cells.len() => "; each of them needs over 30 min".into(),
         1 => "; 1 of them needs over 30 min".into(),
         some => format!("; {} of them need over 30 min each", count(some)),
     }
-}
-
-/// Returns whether the time in a reason such as "predicted: 3 processes with batches of 8.33 h take 16.7 h; the budget
-/// has 5 s left" is over half an hour.
-fn over_half_an_hour(reason: &str) -> bool {
-    let time = reason.split_once(" take ").map(|(_, rest)| rest.split([';', ',']).next());
-    let Some((number, unit)) = time.flatten().and_then(|time| time.trim().split_once(' ')) else {
-        return false;
-    };
-    let most = match unit {
-        "min" => 30.0,
-        "h" => 0.5,
-        "s" => 1800.0,
-        _ => return false,
-    };
-    number.replace(' ', "").parse::<f64>().is_ok_and(|number| number > most)
 }
 
 /// Returns whether a cell was skipped because its run was interrupted or killed, and not for want of time.

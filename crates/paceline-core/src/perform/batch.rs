@@ -104,11 +104,11 @@ impl<R: Runtime> StartedModel for Started<R> {
             Waits::Nothing => {
                 offer.offer(move |index| call(jobs.steps(index), Jobs::seed(index), index as u32))
             }
-            _ if R::Model::BLOCKS => offer.kind::<All>(),
             Waits::Timers => offer.kind::<Timers>(),
             Waits::Sockets => offer.kind::<Sockets>(),
             Waits::Partners => offer.kind::<Partners>(),
             Waits::Offloads => offer.kind::<Offloads>(),
+            Waits::Mixed if R::Model::BLOCKS => offer.kind::<All>(),
             Waits::Mixed => offer.kind::<Mixed>(),
         }
     }

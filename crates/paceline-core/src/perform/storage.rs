@@ -153,7 +153,7 @@ kinds! {
     Mixed { Boxed, Boxed, Boxed, Boxed, Boxed }
 }
 
-/// Jobs of blocking models, whose futures are never stored.
+/// Jobs of blocking models that wait for several of these. Their futures are never stored.
 pub(super) enum All {}
 
 impl StoragePolicy for All {
