@@ -45,7 +45,7 @@ pub struct Advice {
     /// The simplest model that keeps up at every scale with a ranking; `None` if there is none.
     pub everywhere: Option<Series>,
     /// The share of the time in which a task of the machine waited for a CPU while `sequential` ran, which needs one
-    /// CPU: the greatest over all scales. It shows other load; `None` if `sequential` was not measured.
+    /// CPU: over all scales, each weighted by the time of its trials' batches. It shows other load; `None` if `sequential` was not measured.
     pub other_load_share: Option<f64>,
     /// Whether the cells are servers under load, so that a scale is the number of connections. Not printed.
     #[serde(skip)]
@@ -336,7 +336,9 @@ fn at_scale(scale: usize, cells: &[&Cell], class: Placement) -> AtScale {
 }
 
 fn timer(cell: &Cell) -> Option<Timer> {
-    let lateness = cell.timer_lateness.as_ref()?;
+    /// With fewer sleeps the median is that of chance.
+    const FEWEST: u64 = 20;
+    let lateness = cell.timer_lateness.as_ref().filter(|late| late.count >= FEWEST)?;
     let late_ns_p50 = lateness.ns_p50;
     // Both counts come from the same batches. Without latencies, as in records of `cargo bench`, a job counts as one sleep.
     let jobs = cell.latency.as_ref().map_or(lateness.count, |latency| latency.count);
@@ -347,8 +349,14 @@ fn timer(cell: &Cell) -> Option<Timer> {
 
 fn other_load(cells: &[&Cell]) -> Option<f64> {
     let alone = cells.iter().filter(|cell| cell.model == "sequential");
-    let shares = alone.filter_map(|cell| cell.resources?.cpu_pressure_share);
-    shares.max_by(f64::total_cmp)
+    // The kernel counts in steps of 4 ms: a short batch has none, or several percent.
+    let shares = alone.filter_map(|cell| {
+        let time = cell.trials_ns.iter().sum::<u64>().max(1) as f64;
+        Some((time, cell.resources?.cpu_pressure_share?))
+    });
+    let (waited, time) =
+        shares.fold((0.0, 0.0), |sum, (time, share)| (sum.0 + time * share, sum.1 + time));
+    (time > 0.0).then(|| waited / time)
 }
 
 fn bytes(cells: &[&Cell]) -> Vec<BytesPerJob> {

@@ -135,7 +135,7 @@ impl Verdict {
         let sentence = match (bad, fair) {
             (0, 0) => "this machine is fit to measure on.",
             (0, _) => "this machine is fit to measure on; keep in mind what is fair.",
-            _ => "this machine is not fit to measure on: first mend what is bad.",
+            _ => "this machine is not fit to measure on: fix what is bad first.",
         };
         Verdict {
             good: count(Judgement::Good),

@@ -253,7 +253,7 @@ pub struct Cell {
     /// The other figures of each trial.
     #[serde(default)]
     pub per_trial: PerTrial,
-    /// What its warm-up trial showed of it.
+    /// What the warm-up of its last trial showed of it, with the most jobs in flight of all trials.
     pub attest: Option<Attestation>,
     /// CPU time of the model's process per job, over all threads, with the check of checksums: the estimate of the trials,
     /// or under load that of all answers of all trials.

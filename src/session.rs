@@ -235,8 +235,9 @@ impl Session {
         match (before.dropped, after.dropped) {
             (Some(before), Some(after)) if after > before => {
                 Err(HostError::Fault(Fault::Invalid(format!(
-                    "the queue of the echo server was full, and {} came again a second later: raise its limit (sysctl -w \
-                     net.core.somaxconn=4096), and end other programs that accept connections",
+                    "a queue of connections was full, that of the echo server or of another program (the kernel counts them \
+                     together), and {} came again a second later: end other programs that accept connections, and raise \
+                     net.core.somaxconn if it is below 4096",
                     counted((after - before) as usize, "connection")
                 ))))
             }

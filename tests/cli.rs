@@ -95,7 +95,7 @@ fn a_suites_server_that_does_not_start_is_an_error_with_the_reason_and_the_cure(
     let script = format!("ulimit -n 16; exec {PACELINE} run yield --model sequential --trials 1");
     let said = error(&call("sh", folder.path(), ["-c", &script]).output().unwrap(), 1);
     let start = "error: paceline's server did not start: ";
-    assert!(said.starts_with(start) && said.contains("--nofile=1024"), "{said}");
+    assert!(said.starts_with(start) && said.contains("--nofile=65536"), "{said}");
 }
 
 #[test]

@@ -359,6 +359,7 @@ fn init_refuses_what_it_would_break() {
     assert!(refused(&[]).contains("there is no cargo project here"));
     repository.write("Cargo.toml", "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\n");
     repository.write("src/lib.rs", "");
+    assert!(refused(&["--gated", "."]).contains("is not the folder of the package paceline-gated"));
     assert!(
         refused(&["--gated", "nowhere"]).contains("`nowhere` is neither a version nor a folder")
     );

@@ -48,7 +48,10 @@ fn scales_that_need_more_ports_than_there_are_are_refused_with_the_remedy() {
     let scale = ["run", "echo", "--model", "threads", "--scale", "1000", "--trials", "3"];
     let Some(output) = paceline(&scale) else { return };
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("needs 125 local ports, has 32; lift it with: sysctl -w"), "{text}");
+    assert!(
+        text.contains("needs 125 local ports for each address, has 32; lift it with: sysctl -w"),
+        "{text}"
+    );
 }
 
 /// A server whose connections stay open whatever a client asks for: the client closes them, and keeps their ports.

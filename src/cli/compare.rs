@@ -99,6 +99,9 @@ pub(super) fn find_record(
         |place: &PathBuf| place.join(RUN).try_exists().err().map(|error| (place.clone(), error));
     if let Some((place, error)) = places.iter().find_map(unread) {
         let place = place.display();
+        if error.kind() == std::io::ErrorKind::NotADirectory {
+            return Err(usage(format!("{place} is a file: name the folder of a record")));
+        }
         return Err(usage(format!(
             "{place} cannot be read: {error}; make it readable, with all folders above it, or name another"
         )));

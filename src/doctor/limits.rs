@@ -143,7 +143,7 @@ pub fn time_wait(waiting: Option<u64>, reuse: Option<u64>) -> Finding {
         waiting.map_or_else(String::new, |n| format!("{} in TIME_WAIT; ", count(n as usize)));
     let (found, judgement) = match reuse {
         0 => ("each holds its port for a minute (tcp_tw_reuse 0)", Judgement::Fair),
-        _ => ("on loopback, ports are had again after a second", Judgement::Good),
+        _ => ("on loopback, ports can be used again after a second", Judgement::Good),
     };
     let advice = "many trials with new connections run out of ports: sysctl -w net.ipv4.tcp_tw_reuse=2, the default";
     Finding::new(WHAT, waiting + found, judgement, advice)

@@ -156,7 +156,7 @@ pub fn clock(source: Option<&str>, look_ns: f64) -> Finding {
         Some("hpet" | "acpi_pm" | "jiffies" | "pit") => Judgement::Bad,
         _ => by(LOOK_NS, look_ns),
     };
-    let found = format!("{}, {look_ns:.0} ns a look", source.unwrap_or("source not shown"));
+    let found = format!("{}, {look_ns:.0} ns per reading", source.unwrap_or("source not shown"));
     let advice = "each look is a system call or worse: boot with clocksource=tsc tsc=reliable where the CPU allows, or \
                   take another machine";
     Finding::new("clock", found, judgement, advice).with(look_ns, "ns")

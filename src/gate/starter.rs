@@ -146,6 +146,13 @@ fn dependency(gated: Option<&str>) -> Result<String, GateError> {
     let value = if from.contains("://") {
         format!("{{ git = {} }}", quoted(from))
     } else if let Ok(folder) = Path::new(from).canonicalize() {
+        if !is_gated(&folder) {
+            return Err(GateError::usage(format!(
+                "{} is not the folder of the package paceline-gated: give FOLDER/crates/paceline-gated, where FOLDER is your \
+                 copy of paceline",
+                folder.display()
+            )));
+        }
         format!("{{ path = {} }}", quoted(&folder.to_string_lossy()))
     } else if from.starts_with(|c: char| c.is_ascii_digit()) {
         quoted(from)
@@ -155,6 +162,14 @@ fn dependency(gated: Option<&str>) -> Result<String, GateError> {
         )));
     };
     Ok(format!("paceline-gated = {value}"))
+}
+
+/// Returns whether `folder` has the package `paceline-gated`.
+fn is_gated(folder: &Path) -> bool {
+    let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    let manifest = text.parse::<Table>().unwrap_or_default();
+    let name = || manifest.get("package")?.get("name")?.as_str();
+    name() == Some("paceline-gated")
 }
 
 /// Returns the dependency on `paceline-gated` in a manifest.
@@ -381,8 +396,11 @@ mod tests {
         let of = |from| dependency(Some(from)).unwrap();
         assert_eq!(of("1.2.3"), "paceline-gated = \"1.2.3\"");
         assert_eq!(of("https://h/p.git"), "paceline-gated = { git = \"https://h/p.git\" }");
-        assert_eq!(of("/"), "paceline-gated = { path = \"/\" }");
-        assert!(dependency(Some("nowhere")).is_err());
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/paceline-gated");
+        assert_eq!(of(folder), format!("paceline-gated = {{ path = \"{folder}\" }}"));
+        for wrong in ["nowhere", "/", env!("CARGO_MANIFEST_DIR")] {
+            assert!(dependency(Some(wrong)).is_err(), "{wrong}");
+        }
         assert_eq!(dependency(None).unwrap(), of(env!("CARGO_PKG_VERSION")));
     }
 

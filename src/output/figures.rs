@@ -86,9 +86,17 @@ pub(crate) fn fine_percent(share: f64) -> String {
     }
 }
 
-/// Formats a share with its sign: `+3.2 %`.
+/// Formats a share with its sign: `+3.2 %`. One that is not 0 is not shown as 0, down to 0.001 %: an interval that ends
+/// there does not contain 0.
 pub fn signed(share: f64) -> String {
-    format!("{:+.1} %", share * 100.0)
+    let percent = share * 100.0;
+    let digits = match percent.abs() {
+        small if (0.0005..0.005).contains(&small) => 3,
+        small if (0.005..0.05).contains(&small) => 2,
+        _ => 1,
+    };
+    // Without a sign of its own: -0.0 is 0.
+    format!("{:+.digits$} %", if percent.abs() < 0.0005 { 0.0 } else { percent })
 }
 
 /// Formats a prediction: "11 batches of 1.20 s".
@@ -206,6 +214,8 @@ mod tests {
         assert_eq!(for_option(Duration::from_millis(248_500)), "4m9s");
         assert_eq!([0.0944, 0.348, 1.0].map(percent), ["9.4 %", "35 %", "100 %"]);
         assert_eq!([0.032, -0.2].map(signed), ["+3.2 %", "-20.0 %"]);
+        let ends = [-0.000_1, 0.000_04, -0.000_001, 0.0, -0.0].map(signed);
+        assert_eq!(ends, ["-0.01 %", "+0.004 %", "+0.0 %", "+0.0 %", "+0.0 %"]);
     }
 
     #[test]

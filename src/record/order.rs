@@ -1,7 +1,15 @@
 //! The order of the plan, in which every table and export shows cells, and the cells that are missing.
 
+use std::path::Path;
+
 use super::{Cell, Record};
 use crate::output::{count, counted};
+
+/// Returns the folder that a folder is in. The parent of a name alone has no name by itself.
+fn parent_of(folder: &Path) -> &Path {
+    let alone = if folder == Path::new(".") { ".." } else { "." };
+    folder.parent().filter(|of| !of.as_os_str().is_empty()).unwrap_or(Path::new(alone))
+}
 
 impl Record {
     /// Returns the cells in the order of the plan: by workload, model, workers and scale, as requested. In the record
@@ -46,7 +54,7 @@ impl Record {
     /// Returns what an interrupted run lacks and what to do about it; `None` if it is complete.
     pub fn missing(&self) -> Option<String> {
         let planned = self.run.planned.filter(|planned| self.cells.len() < *planned)?;
-        let place = self.folder.parent().unwrap_or(&self.folder).display();
+        let place = parent_of(&self.folder).display();
         let again = match self.nodes {
             Some(_) => "go on with paceline cluster submit and collect".into(),
             None if self.run.can_be_resumed() => {
@@ -61,5 +69,18 @@ impl Record {
             count(self.cells.len()),
             counted(planned, "cell")
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_of_a_record_is_named_however_short_its_own_name_is() {
+        for (folder, parent) in [("results/a", "results"), ("a", "."), (".", ".."), ("/r/a", "/r")]
+        {
+            assert_eq!(parent_of(Path::new(folder)), Path::new(parent));
+        }
     }
 }

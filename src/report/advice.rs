@@ -45,7 +45,8 @@ pub fn advice_text(advice: &Advice, summary: &[String]) -> String {
     }
     if !advice.bytes_per_job.is_empty() {
         let of = advice.bytes_per_job.iter();
-        let of = of.map(|of| format!("{} {}", names.name(&of.series), count(of.bytes as usize)));
+        let of =
+            of.map(|of| format!("{} {}", names.name(&of.series), count(of.bytes.round() as usize)));
         let line = format!(
             "bytes that each more job adds to memory: {}",
             of.collect::<Vec<_>>().join(", ")

@@ -2,7 +2,7 @@
 
 use super::table::{Extent, in_order, series_name, several_workers};
 use crate::{
-    output::{columns, count, figures_table, fine_percent, folded, long_ns, long_ns_f64, percent},
+    output::{columns, count, figures_table, fine_percent, folded, long_ns, long_ns_f64},
     record::{Cell, Estimate, State, bytes_per_job},
 };
 use paceline_core::histogram::Distribution;
@@ -32,7 +32,7 @@ pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
             let late = last.timer_lateness.as_ref().map(|late| long_ns(late.ns_p50));
             let switches = used.voluntary_switches_per_job + used.involuntary_switches_per_job;
             let name = if several { series_name(&name.0, name.1) } else { name.0 };
-            let idle = used.idle_cpu_share.map(percent);
+            let idle = used.idle_cpu_share.map(fine_percent);
             Some(vec![
                 name,
                 count(last.scale),
@@ -44,7 +44,8 @@ pub(super) fn details(cells: &[&Cell], extent: Extent) -> String {
                 late.unwrap_or_default(),
                 last.cpu_ns_per_job.map_or_else(String::new, long_ns_f64),
                 format!("{switches:.2}"),
-                bytes_per_job(&series).map_or_else(String::new, |bytes| count(bytes as usize)),
+                bytes_per_job(&series)
+                    .map_or_else(String::new, |bytes| count(bytes.round() as usize)),
                 idle.unwrap_or_default(),
                 last.share_of_bound().map_or_else(String::new, fine_percent),
             ])

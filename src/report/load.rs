@@ -28,7 +28,7 @@ const SENTENCE: usize = 800;
 /// The meaning of the columns.
 pub(super) const NOTE: &str = "latency counts from the intended start, or in a closed loop from the end of the previous \
      answer; p50 and p99 are means of the trials', the rest is of all latencies together; a percentile takes 10 beyond \
-     it; req/s: right answers per second; errors have no latency; late p99: how late the generator came to a start; past \
+     it; req/s: right answers per second; errors have no latency; late p99: how late the generator started requests; past \
      1 ms, or at 95 % of a CPU, a cell is invalid";
 
 /// Metrics that a short table omits.

@@ -5,8 +5,8 @@ mod reasons;
 mod tests;
 
 pub(super) use reasons::{
-    both_modes, by_reason, missing, missing_under_load, notes, of_over_half_an_hour,
-    remarks as figure_remarks, was_cut_off, why,
+    both_modes, by_reason, missing, missing_under_load, notes, notes_of_series,
+    of_over_half_an_hour, remarks as figure_remarks, was_cut_off, why,
 };
 
 use std::fmt::Write;
@@ -19,6 +19,7 @@ use crate::{
     record::{Cell, Estimate, SHORTEST_RANKED_NS, State, leaders},
     stats::FEWEST_TRIALS,
 };
+use paceline_core::job::bounds::SCALE;
 
 /// The amount of detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub fn cells_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent
         text.push_str(&details(&of, extent));
     }
     let mut under = vec![legend(cells, usual, least)];
-    under.extend(figure_remarks(cells));
+    under.extend(figure_remarks(cells, extent));
     if extent == Extent::Short {
         under.extend(missing(cells));
     }
@@ -85,14 +86,17 @@ pub fn benched_table<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
         String::from("no latencies: cargo bench times whole batches; `paceline run` has p99");
     if !narrower.is_empty() {
         let fewer = counted(narrower.len(), "cell");
-        let _ = write!(line, ". Shown with the most workers; the record has {fewer} with fewer");
+        let _ = write!(
+            line,
+            ". Shown and ranked with the most workers; the record has {fewer} with fewer"
+        );
     }
     let _ = write!(text, "\n{}", folded(&line));
     text
 }
 
 /// Returns the number of trials that most cells have.
-fn usual_trials(cells: &[&Cell]) -> usize {
+pub(super) fn usual_trials(cells: &[&Cell]) -> usize {
     let measured = || cells.iter().filter(|cell| cell.state == State::Ok);
     let times = |trials: usize| measured().filter(|cell| cell.trials() == trials).count();
     measured().map(|cell| cell.trials()).max_by_key(|n| (times(*n), *n)).unwrap_or(0)
@@ -101,8 +105,8 @@ fn usual_trials(cells: &[&Cell]) -> usize {
 /// Returns the meaning of the marks.
 pub(super) fn marks() -> String {
     format!(
-        "* fastest at its scale, = tied with it: no paired test over the passes finds it over 0.2 % slower (5 %, Holm over all \
-         models). Models offered jobs from inside are ranked apart, and one alone has no mark. Not ranked: fewer than {FEWEST_TRIALS} trials (n=1, n=2), \
+        "* fastest at its scale, = tied with it: no test over the passes, paired where both ran, finds it over 0.2 % slower (5 %, Holm over \
+         all models). Models offered jobs from inside are ranked apart, and one alone has no mark. Not ranked: fewer than {FEWEST_TRIALS} trials (n=1, n=2), \
          waits under {} ms",
         SHORTEST_RANKED_NS / 1_000_000
     )
@@ -148,8 +152,14 @@ pub fn limits_table(cells: &[Cell]) -> String {
             let series: Vec<&Cell> = cells.iter().filter(|cell| of(cell) == name).collect();
             let went = series.iter().rev().find(|cell| cell.state == State::Ok);
             let broke = series.iter().find(|cell| cell.state != State::Ok);
+            let is_greatest = |cell: &Cell| cell.scale.saturating_mul(2) as u64 > SCALE.most;
             let end = broke.map_or_else(
-                || "nothing, up to the greatest scale there is".into(),
+                || match went {
+                    Some(went) if is_greatest(went) => {
+                        "nothing, up to the greatest scale there is".into()
+                    }
+                    _ => "nothing so far: it was interrupted".into(),
+                },
                 |cell| {
                     let why = cell.reason.clone().unwrap_or_default();
                     format!("{} {}: {why}", count(cell.scale), word(cell.state))
@@ -282,6 +292,11 @@ pub(super) fn figure(cell: &Cell, mark: &str) -> String {
         }
         _ => word(cell.state).to_owned(),
     }
+}
+
+/// Returns the same with its interval, and with the number of trials if it is not the `usual` one.
+pub(super) fn figure_of_trials(cell: &Cell, mark: &str, usual: usize) -> String {
+    in_column(cell, mark, Fields::Intervals, usual)
 }
 
 /// Returns the same for a column, with the number of trials if it is unusual.

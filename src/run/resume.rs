@@ -1,6 +1,6 @@
 //! Finds the run to resume, and checks that the machine and the definitions are the same.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use crate::{
     machine::{build, fingerprint},
@@ -25,7 +25,10 @@ pub fn unfinished(results: &Path) -> Result<Record, Unfit> {
             "{place} has no run to go on with: begin one without --resume, or say where it is with --out"
         ))
     };
-    let entries = fs::read_dir(results).map_err(|_| none())?;
+    let entries = fs::read_dir(results).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => none(),
+        _ => Unfit::Usage(format!("{} cannot be read: {error}", results.display())),
+    })?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut names: Vec<String> = names.filter(|name| name.contains("-trials-")).collect();
     // Names begin with the date.

@@ -6,7 +6,7 @@ use crate::{
     record::{Cell, Estimate, PerTrial, Resources, State, Trial},
     stats::{figures_over_nodes, median_and_range, modes},
 };
-use paceline_core::{histogram::Distribution, usage::Usage};
+use paceline_core::{histogram::Distribution, prepared::Attestation, usage::Usage};
 
 /// Bytes in a page, the unit in which the kernel counts memory.
 const PAGE: f64 = 4096.0;
@@ -61,9 +61,12 @@ pub(crate) fn whole(
         let all = trials.iter().filter_map(|trial| Some((trial.trial, of(trial).as_ref()?)));
         Distribution::merged(what, all)
     };
+    // One process may have had fewer by chance: the greatest is what the model can do.
+    let peak_in_flight =
+        trials.iter().map(|trial| trial.attest.peak_in_flight).max().unwrap_or_default();
     let cell = Cell {
         trials_ns: medians.iter().map(|ns| *ns as u64).collect(),
-        attest: trials.last().map(|trial| trial.attest.clone()),
+        attest: trials.last().map(|trial| Attestation { peak_in_flight, ..trial.attest.clone() }),
         bound_jobs_per_second: bound(medians.iter().copied().reduce(f64::min)),
         cpu_ns_per_job: resources.cpu_ns_per_job(),
         server_cpu_ns_per_job: Some(server_ns as f64 / jobs),

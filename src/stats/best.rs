@@ -1,7 +1,7 @@
 //! Which of several models is the best, and which are tied with it: multiple comparisons with the best (Gupta, 1965;
 //! Hsu, 1981), blocked by pass.
 
-use super::estimate::{FEWEST_TRIALS, LEVEL, mean};
+use super::estimate::{FEWEST_TRIALS, LEVEL, difference, mean};
 
 /// The chance that a model as good as the best is called worse.
 const SIZE: f64 = 0.05;
@@ -30,7 +30,8 @@ pub fn in_order(figures: Vec<f64>) -> Passes {
 /// greater is better. Returns `None` without models, or if a model has fewer than three passes.
 ///
 /// The differences of each model to the sample best are taken over the passes that both have, so that the effect of a
-/// pass on both cancels. A model is worse if it is behind by more than [`RESOLUTION`] in the mean, and the one-sided t test of a
+/// pass on both cancels. With fewer than three of these, all passes are compared, unpaired (Welch, 1938): otherwise a
+/// model could not be told from the best, however far behind. A model is worse if it is behind by more than [`RESOLUTION`] in the mean, and the one-sided t test of a
 /// mean difference below 0 rejects at 5 %, with Holm's correction (1979) over all models. Overlapping intervals are not
 /// a test, and the best of many is partly lucky.
 #[must_use]
@@ -60,19 +61,22 @@ pub fn best(models: &[Passes]) -> Option<Best> {
 }
 
 /// Returns the upper end of the 95 % interval of the paired loss: the largest plausible share by which `model` is worse
-/// than the best. Below a margin, the model is as good as the best. `None` if they have fewer than three passes in common.
+/// than the best. Below a margin, the model is as good as the best. `None` if one has fewer than three passes.
 #[must_use]
 pub fn most_loss(model: &[(u32, f64)], best: &[(u32, f64)]) -> Option<f64> {
     // The loss of the best itself is 0, not -0.
     Some(0.0 - differences(model, best)?.interval(LEVEL).0.exp_m1())
 }
 
-/// Returns the mean difference over the passes that both have.
+/// Returns the mean difference over the passes that both have, or of all if those are too few.
 fn differences(model: &[(u32, f64)], best: &[(u32, f64)]) -> Option<super::Trimmed> {
     let of_best = |pass: u32| best.iter().find(|(other, _)| *other == pass);
-    let difference = |(pass, one): &(u32, f64)| Some(one - of_best(*pass)?.1);
-    let differences: Vec<f64> = model.iter().filter_map(difference).collect();
-    mean(&differences).filter(|_| differences.len() >= FEWEST_TRIALS)
+    let in_pass = |(pass, one): &(u32, f64)| Some(one - of_best(*pass)?.1);
+    let paired: Vec<f64> = model.iter().filter_map(in_pass).collect();
+    if paired.len() < FEWEST_TRIALS {
+        return difference(&figures(best), &figures(model));
+    }
+    mean(&paired)
 }
 
 fn figures(passes: &[(u32, f64)]) -> Vec<f64> {
@@ -164,8 +168,11 @@ mod tests {
         let found = best(&[early.clone(), late.clone()]).unwrap();
         assert_eq!(found, Best { best: 0, behind: vec![false, true] });
         assert!((most_loss(&late, &early).unwrap() - 0.05).abs() < 0.01);
-        // Without three passes in common nothing shows that one is worse.
-        assert_eq!(best(&[early.clone(), logs(4, &[1.0, 1.1, 0.9])]).unwrap().behind, [false; 2]);
-        assert_eq!(most_loss(&early, &logs(4, &[1.0, 1.1, 0.9])), None);
+        // Without three passes in common: far behind, and within what passes differ by.
+        let [far, near] = [logs(4, &[1.0, 1.1, 0.9]), logs(4, &[60.0, 75.0, 50.0])];
+        assert_eq!(best(&[early.clone(), far.clone()]).unwrap().behind, [false, true]);
+        assert!(most_loss(&far, &early).unwrap() > 0.98);
+        assert_eq!(best(&[early.clone(), near.clone()]).unwrap().behind, [false; 2]);
+        assert!(most_loss(&near, &early).unwrap() > 0.3);
     }
 }

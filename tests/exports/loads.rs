@@ -217,7 +217,7 @@ fn a_latency_that_is_mostly_the_generators_lateness_is_marked_or_left_out() {
     };
     // At its rate, by percentile, in the interval, of two URLs, and among all cells.
     let shown = html(&record);
-    assert_eq!(shown.matches("<td>?").count(), 1 + 5 + 3 + 3 + 1, "{shown}");
+    assert_eq!(shown.matches("<td>?").count(), 1 + 7 + 3 + 3 + 1, "{shown}");
     assert!(shown.matches("own lateness").count() >= 4);
     // A search has its steps and the shares.
     let step = KneeStep { rate: 9.0, latency_ns_p99: Some(5e6), mostly_late: true, gave_way: None };

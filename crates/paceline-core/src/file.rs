@@ -18,7 +18,12 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let cannot = |error: io::Error| format!("cannot be read: {error}");
     let about = path.metadata().map_err(cannot)?;
     if let Some(what) = other_than_file(&about) {
-        return Err(format!("it is {what}: copy what it has into a file, and name that"));
+        let instead = if about.is_dir() {
+            "name a file in it"
+        } else {
+            "copy what it has into a file, and name that"
+        };
+        return Err(format!("it is {what}: {instead}"));
     }
     // Opened only after that check: opening a pipe would wait for a writer.
     let file = File::open(path).map_err(cannot)?;
@@ -37,7 +42,7 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
 pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
     String::from_utf8(read(path, most)?).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        format!("cannot be read: it is no text in UTF-8 from byte {at} on")
+        format!("cannot be read: it is not UTF-8 text from byte {at} on")
     })
 }
 

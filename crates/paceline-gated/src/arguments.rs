@@ -20,6 +20,8 @@ pub(crate) enum Mode {
     Figures(Filter),
     /// Call each matching cell once, as a test.
     Smoke(Filter),
+    /// Say that there is no such flag.
+    Unknown(String),
 }
 
 /// Which cells are selected.
@@ -43,9 +45,58 @@ impl Filter {
 
 /// Flags of the gate that the test harness does not have. With one of them, all arguments go to `paceline gate`.
 const OF_THE_GATE: [&str; 2] = ["--base", "--compare"];
-/// Flags of the test harness and of criterion that take a value.
-const WITH_VALUE: [&str; 6] =
-    ["--format", "--color", "--test-threads", "--logfile", "--save-baseline", "--sample-size"];
+/// Flags of the test harness, nextest and criterion that take a value. `cargo bench` gives its arguments to every bench, so
+/// those of the others are not wrong here.
+const WITH_VALUE: [&str; 23] = [
+    "--format",
+    "--color",
+    "--test-threads",
+    "--logfile",
+    "--shuffle-seed",
+    "-Z",
+    "--save-baseline",
+    "-s",
+    "--baseline",
+    "-b",
+    "--baseline-lenient",
+    "--load-baseline",
+    "--sample-size",
+    "--warm-up-time",
+    "--measurement-time",
+    "--nresamples",
+    "--noise-threshold",
+    "--confidence-level",
+    "--significance-level",
+    "--profile-time",
+    "--plotting-backend",
+    "--output-format",
+    "-c",
+];
+/// Those that take none.
+const WITHOUT_VALUE: [&str; 22] = [
+    "--bench",
+    "--test",
+    "--list",
+    "--exact",
+    "--ignored",
+    "--include-ignored",
+    "--nocapture",
+    "--no-capture",
+    "--show-output",
+    "--quiet",
+    "-q",
+    "--report-time",
+    "--ensure-time",
+    "--shuffle",
+    "--exclude-should-panic",
+    "--force-run-in-process",
+    "--verbose",
+    "-v",
+    "--quick",
+    "--noplot",
+    "-n",
+    "--discard-baseline",
+];
 
 impl Mode {
     /// Reads the arguments, without the program's name.
@@ -83,6 +134,11 @@ impl Mode {
                 rest.next();
             } else if !word.starts_with('-') {
                 filter.words.push(word.clone());
+            } else {
+                let name = word.split('=').next().unwrap_or(word);
+                if !WITHOUT_VALUE.contains(&name) && !WITH_VALUE.contains(&name) {
+                    return Mode::Unknown(name.to_owned());
+                }
             }
         }
         match () {
@@ -114,6 +170,19 @@ mod tests {
         assert_eq!(mode("parse --bench"), Mode::Figures(filter(&["parse"], false)));
         assert_eq!(mode("--bench --test"), Mode::Smoke(Filter::default()));
         assert_eq!(mode("--test-threads 3 parse"), Mode::Smoke(filter(&["parse"], false)));
+    }
+
+    /// A misspelled `--base` would otherwise measure nothing, and end as if nothing had regressed.
+    #[test]
+    fn an_unknown_flag_is_wrong_and_one_of_another_bench_is_not() {
+        for words in ["--bsae main --bench", "--bench --budgte=3s", "-x"] {
+            assert!(matches!(mode(words), Mode::Unknown(_)), "{words}");
+        }
+        assert_eq!(mode("--bench --bsae=main"), Mode::Unknown("--bsae".into()));
+        for words in ["--bench --save-baseline main --sample-size=20 -v", "--baseline main --bench"]
+        {
+            assert_eq!(mode(words), Mode::Figures(Filter::default()), "{words}");
+        }
     }
 
     #[test]
@@ -148,7 +217,7 @@ mod tests {
         assert_eq!(words, ["--base", "main", "--budget", "20s"]);
         assert_eq!(mode("--base=main --bench"), Mode::Gate(vec!["--base=main".into()]));
         assert_eq!(mode("--compare --strict"), Mode::Gate(vec!["--strict".into()]));
-        assert_eq!(mode("--baseline"), Mode::Smoke(Filter::default()));
+        assert_eq!(mode("--baseline main"), Mode::Smoke(Filter::default()));
         assert_eq!(mode("__host"), Mode::Host);
         let counted = Counted { name: "parse".into(), variant: Variant::Head, calls: 10 };
         assert_eq!(mode("__count parse head 000010"), Mode::Count(counted));

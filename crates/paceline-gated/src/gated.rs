@@ -103,6 +103,13 @@ impl Gated {
             }
             return ExitCode::from(u8::from(ended.is_err()));
         }
+        if let Mode::Unknown(flag) = &mode {
+            eprintln!(
+                "error: unexpected argument `{flag}`: name parts of cells, or give --base REV or --compare with options of \
+                 `paceline gate`"
+            );
+            return ExitCode::from(USAGE);
+        }
         if self.cells.is_empty() {
             eprintln!(
                 "error: there is no cell to gate: give the bench one with `.closure` or `.command`"
@@ -117,7 +124,9 @@ impl Gated {
             Mode::List(filter) => self.list(&filter),
             Mode::Figures(filter) => self.figures(&filter),
             Mode::Smoke(filter) => self.smoke(&filter),
-            Mode::Gate(_) | Mode::Host | Mode::Count(_) => unreachable!("it was done above"),
+            Mode::Gate(_) | Mode::Host | Mode::Count(_) | Mode::Unknown(_) => {
+                unreachable!("it was done above")
+            }
         };
         printed.unwrap_or_else(|error| {
             eprintln!("error: cannot print: {error}");
@@ -146,6 +155,11 @@ impl Gated {
         if cfg!(debug_assertions) {
             let why = "this is a debug build, which measures nothing of use: run `cargo bench`";
             writeln!(io::stdout(), "{why}")?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if !self.cells.iter().any(|cell| filter.takes(cell.name())) {
+            let names: Vec<&str> = self.cells.iter().map(CustomCell::name).collect();
+            eprintln!("no cell matches; the cells are {}", names.join(", "));
             return Ok(ExitCode::SUCCESS);
         }
         let code = self.each(filter, |cell, variant| {

@@ -123,10 +123,10 @@ pub(super) fn enough(one: &Recommended, scale: usize, names: &Names) -> String {
 
 /// Returns why it is recommended: its standing, and known problems.
 pub(super) fn because(one: &Recommended, scale: &AtScale, names: &Names) -> String {
-    let others = if one.by.len() == 2 && scale.keeping_up.len() == 1 {
-        "the only one measured that keeps up in throughput and p99 latency"
-    } else {
-        "the simplest of those measured that keep up"
+    let others = match (scale.keeping_up.len(), one.by.len()) {
+        (1, 2) => "the only one measured that keeps up in throughput and p99 latency",
+        (1, _) => "the only one measured that keeps up",
+        _ => "the simplest of those measured that keep up",
     };
     let mut text = format!(" ({others}");
     for gap in &one.gaps {

@@ -140,11 +140,19 @@ fn a_machine_that_others_kept_busy_is_said() {
     };
     assert!(with(0.3).contains("tasks waited for one in 30 % of the time"), "{}", with(0.3));
     assert!(!with(0.05).contains("Something else"), "{}", with(0.05));
+    // Of a scale with batches of a millisecond, beside one with batches of seconds.
+    let at = |scale, share, batch_ns| Cell {
+        resources: Some(Resources { cpu_pressure_share: Some(share), ..Default::default() }),
+        trials_ns: vec![batch_ns; 5],
+        ..cell("sequential", scale, 100.0, 5)
+    };
+    let cells = [at(1, 0.12, 1_000_000), at(1_000, 0.001, 2_000_000_000)];
+    assert!(!shown(&cells).contains("Something else"), "{}", shown(&cells));
 }
 
 /// Returns a cell whose median sleep ends so late.
 fn late(model: &str, scale: usize, rate: f64, ns_p50: u64) -> Cell {
-    let [count, ns_p90, ns_p99, ns_p999, ns_max] = [1, ns_p50, ns_p50, ns_p50, ns_p50];
+    let [count, ns_p90, ns_p99, ns_p999, ns_max] = [20, ns_p50, ns_p50, ns_p50, ns_p50];
     let (ns_mean, hdr_v2) = (ns_p50 as f64, String::new());
     let lateness = Distribution { count, ns_mean, ns_p50, ns_p90, ns_p99, ns_p999, ns_max, hdr_v2 };
     Cell { timer_lateness: Some(lateness), ..cell(model, scale, rate, 5) }
@@ -162,6 +170,11 @@ fn timers_that_differ_by_more_than_counts_are_named_as_a_part_of_it() {
     };
     let text = shown(&[late("smol", 100_000), quicker]);
     assert!(!text.contains("Timers"), "{text}");
+    // Nor is that known from a few sleeps.
+    let mut few = [late("smol", 100_000), late("tokio", 1_100_000)];
+    few[0].timer_lateness.as_mut().unwrap().count = 19;
+    let text = shown(&few);
+    assert!(!text.contains("Timers"), "{text}");
     // 5 % of its wait of 10 ms is 0.5 ms.
     let both = [late("smol", 100_000), late("tokio", 590_000)];
     let text = shown(&both);
@@ -177,7 +190,7 @@ fn the_lateness_of_all_sleeps_of_a_job_is_compared_with_their_wait() {
     let late = |model, ns_p50| {
         let mut cell = late(model, 5, 100.0, ns_p50);
         cell.latency = cell.timer_lateness.clone();
-        cell.timer_lateness.as_mut().unwrap().count = 10;
+        cell.timer_lateness.as_mut().unwrap().count = 200;
         cell
     };
     // Ten sleeps, 60 µs later each, are 0.6 ms of its wait of 10 ms.

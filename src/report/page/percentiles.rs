@@ -49,7 +49,8 @@ pub(super) fn figure<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option
     let mut table = Table::new(
         format!("Latency at {many}"),
         &format!(
-            "model | {what} | p50 | p90 | p99 | p99.9 | max | service time p99 | sleep late p50"
+            "model | {what} | mean p50 | mean p99 | pooled p50 | pooled p90 | pooled p99 | pooled p99.9 | max | pooled service \
+             time p99 | pooled sleep late p50"
         ),
     );
     for (line, latency) in &of {
@@ -69,8 +70,10 @@ pub(super) fn figure<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option
             line.name.clone().into(),
             count(latency.count as usize).into(),
             mark("p50", estimate(|cell| cell.latency_ns_p50)),
-            mark("p90", known(latency.p90())),
             mark("p99", estimate(|cell| cell.latency_ns_p99)),
+            mark("p50", ns(latency.ns_p50)),
+            mark("p90", known(latency.p90())),
+            mark("p99", known(latency.p99())),
             mark("p99.9", known(latency.p999())),
             mark("max", ns(latency.ns_max)),
             known(service.and_then(Distribution::p99)),
@@ -88,9 +91,9 @@ pub(super) fn figure<'l, 'a>(lines: &[&'l Line<'a>], scales: &[usize]) -> Option
         picture: Some(Picture::Plot(charts::percentiles(&of))),
         caption: format!(
             "Lower is better. Latency counts from when a job was due, not from when a worker came to it: what waits in a \
-             queue is charged for it. The axis stretches towards 100 %, so that the tail can be seen. Lines are of all \
-             trials together; p50 and p99 in the table are the means of the trials', with their intervals. A percentile \
-             takes 10 latencies beyond it.{late}{}{damaged}",
+             queue is charged for it. The axis stretches towards 100 %, so that the tail can be seen. Lines and \
+             pooled figures are of all trials together; the means are of the trials' percentiles, with their intervals, as \
+             in other tables. A percentile takes 10 latencies beyond it.{late}{}{damaged}",
             left_out(&without)
         ),
         table,

@@ -126,10 +126,18 @@ fn row(line: &str, over: Over, points: &[Loaded]) -> Vec<Data> {
     row
 }
 
+/// Formats a contention. What is small is not shown as 0: over a million jobs at once, 0.002 % is the whole effect.
+fn contention(share: f64) -> String {
+    match share * 100.0 {
+        percent if percent != 0.0 && percent.abs() < 0.01 => format!("{percent:.1e} %"),
+        percent => format!("{percent:.2} %"),
+    }
+}
+
 fn fitted(law: &Usl) -> Vec<Data> {
     let share = |of: Fitted| Data {
-        text: format!("{:.2} %", of.value * 100.0),
-        more: format!("{:.2} to {:.2} %", of.lower * 100.0, of.upper * 100.0),
+        text: contention(of.value),
+        more: format!("{} to {}", contention(of.lower), contention(of.upper)),
         ..Data::default()
     };
     let peak = law.peak.map_or_else(
@@ -185,6 +193,12 @@ mod tests {
         report::page::lines::lines,
     };
     use paceline_core::perform::Placement;
+
+    #[test]
+    fn a_contention_is_0_only_if_it_is() {
+        let shown = [0.0, 0.000_018_7, 0.000_1, 0.123].map(contention);
+        assert_eq!(shown, ["0.00 %", "1.9e-3 %", "0.01 %", "12.30 %"]);
+    }
 
     #[test]
     fn weights_are_inverse_variances_of_the_means_and_none_pins_the_law() {

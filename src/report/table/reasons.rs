@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{in_order, series, several_workers, word};
+use super::{Extent, in_order, series, several_workers, word};
 use crate::{
     output::{count, counted, listed, long_ns, long_ns_f64, noun, percent},
     record::{Cell, State},
@@ -126,28 +126,67 @@ fn kind(cell: &Cell) -> String {
 
 /// Returns a line for each series and reason: cells without a figure, or with fewer trials than requested.
 pub(in crate::report) fn notes(cells: &[&Cell]) -> String {
-    let several = several_workers(cells);
-    let mut lines: Vec<(String, Vec<String>, String)> = Vec::new();
-    for cell in cells.iter().filter(|cell| cell.state != State::Ok || cell.reason.is_some()) {
-        let who = format!("  {} {}", word(cell.state), series(cell, several));
-        let why = cell.reason.clone().unwrap_or_default();
-        // For a series that exceeded its budget, the first prediction is enough; the record has the others.
-        let same = |reason: &String| *reason == why || cell.state == State::Skipped;
-        match lines.iter_mut().find(|(name, _, reason)| *name == who && same(reason)) {
-            Some((_, scales, _)) => scales.push(count(cell.scale)),
-            None => lines.push((who, vec![count(cell.scale)], why)),
-        }
-    }
+    let with =
+        cells.iter().copied().filter(|cell| cell.state != State::Ok || cell.reason.is_some());
     let mut text = String::new();
-    for (who, scales, why) in lines {
-        let _ = writeln!(text, "{who} at {}: {why}", scales.join(", "));
+    for Note { state, series, at, why } in notes_of_series(with, several_workers(cells)) {
+        let _ = writeln!(text, "  {} {series} {at}: {why}", word(state));
     }
     text
 }
 
+/// Why a series has no figures.
+pub(in crate::report) struct Note {
+    /// How its cells ended.
+    pub state: State,
+    /// The series.
+    pub series: String,
+    /// Its scales, such as `at 10, 100`, or `over the time budget`.
+    pub at: String,
+    /// The reason, or the time that each scale needs.
+    pub why: String,
+}
+
+/// Returns a note for each series and reason. Of a series that exceeded the budget each scale has the time that it needs.
+pub(in crate::report) fn notes_of_series<'c>(
+    cells: impl Iterator<Item = &'c Cell>,
+    several: bool,
+) -> Vec<Note> {
+    let mut lines: Vec<(State, String, Option<String>, Vec<String>)> = Vec::new();
+    for cell in cells {
+        let needs = cell.predicted_ns.filter(|_| cell.state == State::Skipped).map(long_ns);
+        let reason = match &needs {
+            Some(_) => None,
+            None => Some(cell.reason.clone().unwrap_or_default()),
+        };
+        let scale = count(cell.scale);
+        let part = needs.map_or_else(|| scale.clone(), |needs| format!("{needs} at {scale}"));
+        let series = series(cell, several);
+        let same = |line: &&mut (State, String, Option<String>, Vec<String>)| {
+            (line.0, &line.1, &line.2) == (cell.state, &series, &reason)
+        };
+        match lines.iter_mut().find(same) {
+            Some((.., parts)) => parts.push(part),
+            None => lines.push((cell.state, series, reason, vec![part])),
+        }
+    }
+    let said = |(state, series, reason, parts): (State, String, Option<String>, Vec<String>)| {
+        let parts = parts.join(", ");
+        let (at, why) = match reason {
+            None => ("over the time budget".into(), format!("trials take at least {parts}")),
+            Some(why) => (format!("at {parts}"), why),
+        };
+        Note { state, series, at, why }
+    };
+    lines.into_iter().map(said).collect()
+}
+
 /// Returns a line for each kind of remark on figures: several modes, a busy server, rows that tell no models apart, fewer
 /// jobs in flight than offered although they wait, groups of children, and separately ranked models.
-pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
+pub(in crate::report) fn remarks(cells: &[&Cell], extent: Extent) -> Vec<String> {
+    /// The most cells that a remark lists, unless all are wanted.
+    const LISTED: usize = 3;
+    let most = if extent == Extent::All { usize::MAX } else { LISTED };
     let several = several_workers(cells);
     let one = in_order(cells.iter().map(|cell| cell.workload.as_str())).len() == 1;
     let name = |cell: &Cell| {
@@ -156,7 +195,7 @@ pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
         if one { at } else { format!("{} {at}", cell.workload) }
     };
     let remark = |what: &str, of: Vec<String>| {
-        (!of.is_empty()).then(|| format!("{what}: {}", listed(&of, MOST_LISTED)))
+        (!of.is_empty()).then(|| format!("{what}: {}", listed(&of, most)))
     };
     let all = |of: &dyn Fn(&Cell) -> Option<String>| -> Vec<String> {
         let known = cells.iter().filter(|cell| cell.state == State::Ok);
@@ -180,7 +219,7 @@ pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
             at_the_bound(cells, one),
         ),
         remark("fewer jobs in flight than offered, at most", all(&fewer_in_flight)),
-        remark("groups over after their first failure", all(&group_over)),
+        remark("time from a group's first failure to its end", all(&group_over)),
         remark(
             "offered from inside, so that waking the pool is not in their time",
             if outside { inside } else { vec![] },
@@ -192,9 +231,6 @@ pub(in crate::report) fn remarks(cells: &[&Cell]) -> Vec<String> {
     ];
     lines.into_iter().flatten().collect()
 }
-
-/// The most cells that a remark lists.
-const MOST_LISTED: usize = 3;
 
 /// Formats two modes, such as `1.20 ms (40 %) or 3.40 ms (60 %)`.
 pub(in crate::report) fn both_modes(modes: &[Mode; 2]) -> String {
@@ -232,9 +268,12 @@ fn at_the_bound(cells: &[&Cell], one_workload: bool) -> Vec<String> {
         .collect()
 }
 
-/// Returns the jobs in flight, such as `: 31 415`, if jobs that could all wait at once did not.
+/// Returns the jobs in flight, such as `: 31 415`, if jobs that could all wait at once did not. Where jobs hold a worker,
+/// no more than there are can be.
 fn fewer_in_flight(cell: &Cell) -> Option<String> {
     let peak = cell.attest.as_ref()?.peak_in_flight as usize;
-    let waits = cell.batch_ns?.value > 0.0 && cell.scale >= 10_000;
-    (waits && peak > 1000 && peak < cell.scale).then(|| format!(": {}", count(peak)))
+    let waits = cell.floor_ns > 0 || cell.server_busy_share_max.is_some();
+    let could = (waits && peak > cell.workers.unwrap_or(1)) || peak > 1_000;
+    let is_fewer = cell.scale >= 10_000 && could && peak < cell.scale;
+    is_fewer.then(|| format!(": {}", count(peak)))
 }

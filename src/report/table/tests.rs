@@ -7,7 +7,7 @@ use crate::{
     plan::{Choice, cells},
     record::{Estimate, PerTrial},
 };
-use paceline_core::{models, perform::Placement, workloads};
+use paceline_core::{models, perform::Placement, prepared::Attestation, workloads};
 
 /// Returns a cell of five trials that differ by `percent`, differently for each model.
 fn cell(model: &str, rate: f64, percent: f64, floor_ns: u64) -> Cell {
@@ -249,4 +249,51 @@ fn a_narrow_table_has_figures_alone_and_says_what_its_dash_means() {
     assert!(legend.contains("-: skipped or refused"), "{legend}");
     let scales = [7, 100, 1500, 20_000, 1_000_000];
     assert_eq!(scales.map(brief_count), ["7", "100", "1 500", "20k", "1M"]);
+}
+
+#[test]
+fn each_scale_that_exceeds_the_budget_has_the_time_that_it_needs() {
+    let over = |scale, seconds: u64| Cell {
+        predicted_ns: Some(seconds * 1_000_000_000),
+        ..without("smol", scale, State::Skipped, "predicted: 3 processes")
+    };
+    let cells = [over(10, 1), over(1_000_000, 60_000), without("smol", 2, State::Failed, "why")];
+    let lines = notes(&cells.iter().collect::<Vec<_>>());
+    let needs = "skipped smol over the time budget: trials take at least 1.00 s at 10, 16.7 h at 1 000 000\n";
+    assert!(lines.contains(needs) && lines.contains("failed smol at 2: why\n"), "{lines}");
+}
+
+#[test]
+fn remarks_name_every_cell_where_all_is_asked_for() {
+    let in_flight = |model, peak_in_flight, workers| Cell {
+        scale: 10_000,
+        workers,
+        attest: Some(Attestation { peak_in_flight, ..Attestation::default() }),
+        ..cell(model, 100.0, 1.0, LONG)
+    };
+    // A worker of `pool` holds one job, so its two workers have as many as they can.
+    let cells = [
+        in_flight("threads", 404, None),
+        in_flight("pool", 2, Some(2)),
+        in_flight("tokio", 5_000, Some(2)),
+        in_flight("smol", 6_000, Some(2)),
+        in_flight("compio", 7_000, Some(2)),
+    ];
+    let cells: Vec<&Cell> = cells.iter().collect();
+    let of = |extent| {
+        let remarks = figure_remarks(&cells, extent).into_iter();
+        remarks.filter(|line| line.starts_with("fewer jobs in flight")).collect::<String>()
+    };
+    let [short, all] = [of(Extent::Short), of(Extent::All)];
+    assert!(short.contains("threads at 10 000: 404") && short.ends_with(" and 1 more"), "{short}");
+    assert!(all.contains("compio") && all.contains("7 000") && !all.contains("pool"), "{all}");
+}
+
+#[test]
+fn a_climb_that_was_cut_off_did_not_reach_the_greatest_scale() {
+    let at = |scale| [Cell { scale, ..cell("tokio", 100.0, 1.0, LONG) }];
+    let cut_off = limits_table(&at(64));
+    assert!(cut_off.contains("nothing so far: it was interrupted"), "{cut_off}");
+    let whole = limits_table(&at(SCALE.most as usize));
+    assert!(whole.contains("nothing, up to the greatest scale there is"), "{whole}");
 }

@@ -7,8 +7,8 @@ use super::{
             rank_marks, shown as shown_metric,
         },
         table::{
-            by_state, figure, figure_remarks, in_order, marks, ranked, series, several_workers,
-            summary, word,
+            Extent, by_state, figure_of_trials, figure_remarks, in_order, marks, notes_of_series,
+            ranked, series, several_workers, summary, usual_trials, word,
         },
         unreliable::remarks,
     },
@@ -33,8 +33,12 @@ pub(super) fn markdown(record: &Record) -> String {
     let run = &record.run;
     let cells = record.planned();
     let mut page = Page::new(RESERVED);
-    let instrument = if run.instrument == "load" { "load" } else { "run" };
-    page.line(&format!("### paceline {instrument}: {}\n", summary(&record.cells)));
+    let command = match &*run.instrument {
+        "load" => "paceline load",
+        "criterion" => "cargo bench",
+        _ => "paceline run",
+    };
+    page.line(&format!("### {command}: {}\n", summary(&record.cells)));
     let code = |text: &str| code(&cut(text, NAME));
     let commit = run.commit.as_deref().map_or_else(String::new, |commit| {
         let dirty =
@@ -51,10 +55,11 @@ pub(super) fn markdown(record: &Record) -> String {
         escaped(&cut(&machine.kernel, NAME)),
         code(&machine.hash),
     ));
+    let usual = usual_trials(&cells);
     let mut left = 0;
     for workload in record.workloads() {
         let of = cells.iter().copied().filter(|cell| cell.workload == workload);
-        left += section(&mut page, workload, &of.collect::<Vec<_>>());
+        left += section(&mut page, workload, &of.collect::<Vec<_>>(), usual);
     }
     if left > 0 {
         page.always(&format!(
@@ -66,14 +71,15 @@ pub(super) fn markdown(record: &Record) -> String {
     // What batches and servers under load have is told where there are some.
     let has = |loads: bool| cells.iter().any(|cell| cell.load.is_some() == loads);
     let batches = has(false) || cells.is_empty();
-    for note in batches.then(marks).into_iter().chain(has(true).then(|| capital(NOTE))) {
+    let of_batches = || format!("{}. Trials of a figure: {usual}, or as in brackets", marks());
+    for note in batches.then(of_batches).into_iter().chain(has(true).then(|| capital(NOTE))) {
         page.always(&format!("\n<sub>{}</sub>", escaped(&note)));
     }
     page.text
 }
 
 /// Adds a workload: its tables and reasons, folded. Returns the number of its cells without room.
-fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
+fn section(page: &mut Page, workload: &str, cells: &[&Cell], usual: usize) -> usize {
     let (loads, batches): (Vec<&Cell>, Vec<&Cell>) =
         cells.iter().partition(|cell| cell.load.is_some());
     let head = format!(
@@ -84,8 +90,8 @@ fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
     if !page.line(&head) {
         return cells.len();
     }
-    let left = by_scale(page, &batches) + by_load(page, &loads);
-    for remark in figure_remarks(&batches) {
+    let left = by_scale(page, &batches, usual) + by_load(page, &loads);
+    for remark in figure_remarks(&batches, Extent::Short) {
         page.line(&format!("\n{}.", escaped(&shorten(&capital(&remark), REMARK))));
     }
     nodes(page, &loads);
@@ -98,7 +104,7 @@ fn section(page: &mut Page, workload: &str, cells: &[&Cell]) -> usize {
 }
 
 /// Adds a table with scales down and models across, so that whole scales are left out if there is no room.
-fn by_scale(page: &mut Page, cells: &[&Cell]) -> usize {
+fn by_scale(page: &mut Page, cells: &[&Cell], usual: usize) -> usize {
     let several = several_workers(cells);
     let names = in_order(cells.iter().map(|cell| series(cell, several)));
     if names.is_empty() {
@@ -121,7 +127,8 @@ fn by_scale(page: &mut Page, cells: &[&Cell]) -> usize {
         let marks = ranked(&row);
         let figures = names.iter().map(|name| {
             let of = row.iter().zip(&marks).filter(|(cell, _)| series(cell, several) == *name);
-            let shown: Vec<String> = of.map(|(cell, mark)| escaped(&shown(cell, mark))).collect();
+            let shown: Vec<String> =
+                of.map(|(cell, mark)| escaped(&shown(cell, mark, usual))).collect();
             shown.join(", ")
         });
         let fields: Vec<String> = std::iter::once(count(scale)).chain(figures).collect();
@@ -133,12 +140,12 @@ fn by_scale(page: &mut Page, cells: &[&Cell]) -> usize {
 }
 
 /// Formats a figure as on the terminal; `no figure` if it is not finite.
-fn shown(cell: &Cell, mark: &str) -> String {
+fn shown(cell: &Cell, mark: &str, usual: usize) -> String {
     let whole =
         |rate: Estimate| [rate.value, rate.lower, rate.upper].iter().all(|end| end.is_finite());
     match cell.jobs_per_second {
         Some(rate) if cell.state == State::Ok && !whole(rate) => "no figure".into(),
-        _ => figure(cell, mark),
+        _ => figure_of_trials(cell, mark, usual),
     }
 }
 
@@ -254,21 +261,8 @@ fn served(cell: &Cell, marks: &[&str]) -> Vec<String> {
 
 /// Adds every cell without a figure, with its reason, in a line for each series and reason.
 fn reasons(page: &mut Page, cells: &[&Cell]) {
-    let several = several_workers(cells);
-    let mut lines: Vec<(State, String, String, Vec<String>)> = Vec::new();
-    for cell in cells.iter().filter(|cell| cell.state != State::Ok) {
-        let name = cut(&series(cell, several), NAME);
-        let why = cell.reason.as_deref().map_or_else(String::new, str::to_owned);
-        // For a series that exceeded its budget, the first prediction is enough; the record has the others.
-        let same = |reason: &String| *reason == why || cell.state == State::Skipped;
-        let known = lines
-            .iter_mut()
-            .find(|(state, of, reason, _)| *state == cell.state && *of == name && same(reason));
-        match known {
-            Some((.., scales)) => scales.push(count(cell.scale)),
-            None => lines.push((cell.state, name, why, vec![count(cell.scale)])),
-        }
-    }
+    let without = cells.iter().copied().filter(|cell| cell.state != State::Ok);
+    let lines = notes_of_series(without, several_workers(cells));
     for remark in remarks(cells.iter().map(|cell| cell.model.as_str())) {
         page.line(&format!("\n{}.", escaped(&remark)));
     }
@@ -276,16 +270,16 @@ fn reasons(page: &mut Page, cells: &[&Cell]) {
     if total > 0 {
         page.line("\nWithout a figure:\n");
     }
-    for (at, (state, name, why, scales)) in lines.iter().enumerate() {
+    for (place, note) in lines.iter().enumerate() {
         let line = format!(
-            "* {} {} at {}: {}",
-            word(*state),
-            escaped(name),
-            scales.join(", "),
-            escaped(&shorten(why, REASON))
+            "* {} {} {}: {}",
+            word(note.state),
+            escaped(&cut(&note.series, NAME)),
+            note.at,
+            escaped(&shorten(&note.why, REASON))
         );
         if !page.line(&line) {
-            let left = total - at;
+            let left = total - place;
             page.always(&format!(
                 "* {} more {}: the record has all",
                 count(left),
