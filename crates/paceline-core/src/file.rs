@@ -83,7 +83,7 @@ mod tests {
         File::create(at("hole")).unwrap().set_len(8 << 40).unwrap();
         for (path, why) in [
             (at("pipe"), "is a pipe"),
-            (at(""), "is a folder"),
+            (at(""), "is a folder: name a file in it"),
             ("/dev/zero".into(), "is a device"),
             (at("long"), "at most 4 B"),
             (at("hole"), "at most 4 B"),
@@ -96,6 +96,6 @@ mod tests {
         }
         assert_eq!(read(&at("right"), 4).unwrap(), b"1234");
         assert_eq!(read_text(&at("right"), 4).unwrap(), "1234");
-        assert!(read_text(&at("latin"), 4).unwrap_err().contains("UTF-8 from byte 0"));
+        assert!(read_text(&at("latin"), 4).unwrap_err().contains("UTF-8 text from byte 0"));
     }
 }
