@@ -303,6 +303,16 @@ fn what_the_processes_of_a_pool_use_is_counted_by_the_system() {
     assert!(idle.cpu_ns() < used.cpu_ns() / 4, "{idle:?}");
 }
 
+/// A warm-up asks for as many batches as take 100 ms: of jobs that do nothing, over a hundred thousand.
+#[test]
+fn very_many_batches_of_nothing_are_answered() {
+    let Some(mut host) = host("node", 1, 1, "name = \"nothing\"\nscale = [1]\njob = []") else {
+        return;
+    };
+    let (times, _) = host.batches(200_000, PATIENCE).unwrap();
+    assert_eq!(times.len(), 200_000);
+}
+
 #[test]
 fn a_python_that_is_too_old_says_which_is_needed() {
     let boot = concat!(

@@ -762,7 +762,12 @@ function descriptors() {
 
 // ---- The protocol ----
 
-function say(...messages) {
+function say(message) {
+    sayAll([message]);
+}
+
+/** Sends messages together. They are a list, because a call with a hundred thousand arguments overflows the stack. */
+function sayAll(messages) {
     process.stdout.write(messages.map((message) => `${JSON.stringify(message)}\n`).join(""));
 }
 
@@ -864,7 +869,7 @@ async function answer(request) {
                 }
             }
             // Sent together: a parent reading them one by one would run during the next batch.
-            say(...batches);
+            sayAll(batches);
             break;
         }
         case "watch": {
@@ -872,7 +877,7 @@ async function answer(request) {
             const done = await timedBatch(cell, watched);
             // Jobs run on the thread of the event loop, even if they offload work.
             if (watch.groups.length > 0) {
-                done.group_ended_ns_max = Math.max(...watch.groups.map(({ ns }) => ns));
+                done.group_ended_ns_max = watch.groups.reduce((most, { ns }) => Math.max(most, ns), 0);
                 done.children_left = watch.groups.reduce((sum, { left }) => sum + left, 0);
             }
             say({ watched: { ...done, peak_in_flight: watch.peak, job_threads: 1 } });
