@@ -23,7 +23,7 @@ use paceline::{
 use regex::Regex;
 
 /// What `cargo bench` left on a machine without much time.
-const BENCH: &str = "results/2026-11-28T16-59-12Z-criterion-32537";
+const BENCH: &str = "results/2026-11-29T03-24-22Z-criterion-20402";
 
 fn page_of(record: &Record) -> String {
     page(&Sources { records: slice::from_ref(record), ..Sources::default() })

@@ -339,7 +339,7 @@ fn what_was_typed_with_line_ends_is_told_in_one_line() {
 fn where_a_report_went_is_said_unless_it_went_to_standard_output() {
     let folder = folder();
     let results = format!("{}/results", env!("CARGO_MANIFEST_DIR"));
-    let run = "2026-11-28T23-35-15Z-trials-30424";
+    let run = "2026-11-29T03-30-04Z-trials-28867";
     let told = |rest: &str| {
         let (code, printed, said) =
             paceline(&format!("report {run} --out {results} {rest}"), folder.path());
@@ -381,7 +381,7 @@ fn completions_and_man_pages_know_every_command() {
 fn tables_are_coloured_on_demand_alone_and_cut_into_blocks() {
     let results = format!("{}/results", env!("CARGO_MANIFEST_DIR"));
     let table = |variables: &[(&str, &str)]| {
-        let run = "2026-11-28T16-59-12Z-criterion-32537";
+        let run = "2026-11-29T03-24-22Z-criterion-20402";
         let folder = program::folder();
         let report = ["report", run, "--out", &results, "--format", "table"];
         let mut command = program::paceline(folder.path(), report);
