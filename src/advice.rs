@@ -45,7 +45,8 @@ pub struct Advice {
     /// The simplest model that keeps up at every scale with a ranking; `None` if there is none.
     pub everywhere: Option<Series>,
     /// The share of the time in which a task of the machine waited for a CPU while `sequential` ran, which needs one
-    /// CPU: over all scales, each weighted by the time of its trials' batches. It shows other load; `None` if `sequential` was not measured.
+    /// CPU: over all scales, each weighted by the time of its trials' batches. It shows other load; `None` if
+    /// `sequential` was not measured.
     pub other_load_share: Option<f64>,
     /// Whether the cells are servers under load, so that a scale is the number of connections. Not printed.
     #[serde(skip)]

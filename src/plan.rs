@@ -9,7 +9,7 @@ use crate::{
 };
 use paceline_core::{
     clock::nanoseconds,
-    job::{Addresses, Demand, Workload},
+    job::{Addresses, Demand, Workload, bounds},
     models::{Entry, Width},
     perform::Placement,
     protocol::CellSpec,
@@ -301,6 +301,11 @@ impl Planned<'_> {
             ..Cell::new(&workload.name, entry.info.name, scale, workers, placement, state)
         }
     }
+}
+
+/// Returns the scale that a climb takes after this one: twice as many. `None` beyond the greatest there is.
+pub fn next_scale(scale: usize) -> Option<usize> {
+    Some(scale.saturating_mul(2)).filter(|next| *next as u64 <= bounds::SCALE.most)
 }
 
 /// Returns how many cores one job can use at once.

@@ -17,7 +17,9 @@ mod usl;
 
 pub use best::{Best, Passes, RESOLUTION, best, in_order, most_loss};
 pub use discoveries::{clopper_pearson, discoveries};
-pub use estimate::{FEWEST_TRIALS, LEVEL, difference, estimate, estimate_at, standard_error};
+pub use estimate::{
+    FEWEST_TRIALS, LEVEL, difference, estimate, estimate_at, mean_of_means, standard_error,
+};
 pub use nodes::{FEWEST_NODES, figures_over_nodes, over_nodes};
 pub use planning::{Bar, MOST_TRIALS, slices, trials_until, variance_parts};
 pub use trimmed::{FEWEST, Trimmed};

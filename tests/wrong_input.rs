@@ -154,6 +154,7 @@ advise sleep --placement inside => --placement
 report loop/x => loop/x cannot be read: Too many levels of symbolic links
 report nosuch => there is no record in nosuch or results/nosuch
 report --out nowhere => nowhere
+report records/torn/run.json => records/torn/run.json is a file: name the folder of a record
 report records => records is a folder of records: name one of them, or --out records
 report records/torn => run.json is damaged at line 2 (EOF while parsing an object): bring it back
 report records/torn => the lines of cells.jsonl (1) are not lost

@@ -1,6 +1,6 @@
 //! When a ratio, and all of them together, are what is claimed.
 
-use paceline::stats::{Trimmed, estimate, standard_error};
+use paceline::stats::{LEVEL, mean_of_means};
 
 /// The fewest pairs for a verdict.
 pub(crate) const ENOUGH: usize = 10;
@@ -20,21 +20,10 @@ pub(crate) fn word((mean, lower, upper): (f64, f64, f64)) -> &'static str {
 /// Returns the geometric mean of several ratios, each of which has its own `pairs`, with the ends of its 95 % interval;
 /// `None` if one has too few. All weigh the same, and the interval contains what repeating these comparisons would vary.
 pub(crate) fn overall(pairs: &[&[f64]]) -> Option<(f64, f64, f64)> {
-    let count = pairs.len() as f64;
-    let (mut logs, mut variance, mut over_df) = (0.0, 0.0, 0.0);
-    for ratios in pairs {
-        let x: Vec<f64> = ratios.iter().map(|ratio| ratio.ln()).collect();
-        let se = standard_error(&x)?;
-        logs += estimate(ratios, 0.0)?.0.ln();
-        variance += se * se;
-        over_df += se.powi(4) / (x.len() as f64 - 1.0);
-    }
-    let mean = logs / count;
-    // The degrees of freedom are those of Welch and Satterthwaite; without any variation they do not matter.
-    let df = if over_df > 0.0 { variance * variance / over_df } else { 1.0 };
-    let (lower, upper) =
-        Trimmed { mean, se: variance.sqrt() / count, df }.interval(paceline::stats::LEVEL);
-    (!pairs.is_empty()).then_some((mean.exp(), lower.exp(), upper.exp()))
+    let logs = |ratios: &&[f64]| ratios.iter().map(|ratio| ratio.ln()).collect();
+    let found = mean_of_means(&pairs.iter().map(logs).collect::<Vec<_>>())?;
+    let (lower, upper) = found.interval(LEVEL);
+    Some((found.mean.exp(), lower.exp(), upper.exp()))
 }
 
 /// Returns whether both ends of an interval are within ±0.5 % of its mean, at which nothing more is measured.

@@ -102,6 +102,15 @@ mod tests {
     }
 
     #[test]
+    fn the_most_jobs_in_flight_are_those_of_all_trials() {
+        let trials = [3, 9, 5].map(|peak_in_flight| {
+            let of = trial(&[10]);
+            Trial { attest: Attestation { peak_in_flight, ..of.attest }, ..of }
+        });
+        assert_eq!(of_ten_jobs(&trials, "").attest.unwrap().peak_in_flight, 9);
+    }
+
+    #[test]
     fn a_cell_keeps_the_median_of_each_trial_and_its_interval_is_of_the_processes() {
         let trials = [trial(&[10, 20, 90]), trial(&[40, 40]), trial(&[80])];
         let cell = of_ten_jobs(&trials, "");

@@ -16,10 +16,10 @@ use crate::{
     output::{
         MatrixField, Tone, count, counted, folded, is_narrow, list_table, matrix, plain_lines, rate,
     },
+    plan::next_scale,
     record::{Cell, Estimate, SHORTEST_RANKED_NS, State, leaders},
     stats::FEWEST_TRIALS,
 };
-use paceline_core::job::bounds::SCALE;
 
 /// The amount of detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,9 +105,9 @@ pub(super) fn usual_trials(cells: &[&Cell]) -> usize {
 /// Returns the meaning of the marks.
 pub(super) fn marks() -> String {
     format!(
-        "* fastest at its scale, = tied with it: no test over the passes, paired where both ran, finds it over 0.2 % slower (5 %, Holm over \
-         all models). Models offered jobs from inside are ranked apart, and one alone has no mark. Not ranked: fewer than {FEWEST_TRIALS} trials (n=1, n=2), \
-         waits under {} ms",
+        "* fastest at its scale, = tied with it: no test over the passes, paired where both ran, finds it over 0.2 % \
+         slower (5 %, Holm over all models). Models offered jobs from inside are ranked apart, and one alone has no mark. \
+         Not ranked: fewer than {FEWEST_TRIALS} trials (n=1, n=2), waits under {} ms",
         SHORTEST_RANKED_NS / 1_000_000
     )
 }
@@ -152,19 +152,16 @@ pub fn limits_table(cells: &[Cell]) -> String {
             let series: Vec<&Cell> = cells.iter().filter(|cell| of(cell) == name).collect();
             let went = series.iter().rev().find(|cell| cell.state == State::Ok);
             let broke = series.iter().find(|cell| cell.state != State::Ok);
-            let is_greatest = |cell: &Cell| cell.scale.saturating_mul(2) as u64 > SCALE.most;
-            let end = broke.map_or_else(
-                || match went {
-                    Some(went) if is_greatest(went) => {
-                        "nothing, up to the greatest scale there is".into()
-                    }
-                    _ => "nothing so far: it was interrupted".into(),
-                },
-                |cell| {
+            let end = match (broke, went) {
+                (Some(cell), _) => {
                     let why = cell.reason.clone().unwrap_or_default();
                     format!("{} {}: {why}", count(cell.scale), word(cell.state))
-                },
-            );
+                }
+                (None, Some(went)) if next_scale(went.scale).is_none() => {
+                    "nothing, up to the greatest scale there is".into()
+                }
+                _ => "nothing so far: it was interrupted".into(),
+            };
             let went = went.map_or_else(|| "none".into(), |cell| count(cell.scale));
             vec![name.0, series_name(&name.1, name.2), went, end]
         })

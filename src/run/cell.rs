@@ -144,6 +144,7 @@ impl<'a> CellInProgress<'a> {
             long(share)
         );
         let skipped = format!("predicted: its trials {why}");
+        let skipped = self.planned.cell_without_time(self.cost(session), skipped);
         self.end(self.out_of_budget(session, skipped, &format!(", and the others {why}")), writer)
     }
 
@@ -162,7 +163,8 @@ impl<'a> CellInProgress<'a> {
                 bound => format!("; a trial takes at least {}", long(bound)),
             };
             let why = format!("the budget was used up before it{least}");
-            return self.end(self.out_of_budget(session, why, USED_UP), writer);
+            let skipped = self.planned.cell_with_reason(State::Skipped, why);
+            return self.end(self.out_of_budget(session, skipped, USED_UP), writer);
         }
         let begun = now();
         let deadline = now() + left + GRACE;
@@ -194,17 +196,18 @@ impl<'a> CellInProgress<'a> {
             Err(HostError::Silent(_)) if now() >= deadline => {
                 let why =
                     format!("a trial did not end within the {} left of the budget", long(left));
-                self.end(self.out_of_budget(session, why, USED_UP), writer)
+                let skipped = self.planned.cell_with_reason(State::Skipped, why);
+                self.end(self.out_of_budget(session, skipped, USED_UP), writer)
             }
             Err(error) => self.end(failed_cell(self.planned, &error), writer),
         }
     }
 
     /// Returns the cell without room in the budget for another trial: with the trials that ended, and why there are no
-    /// `more`, or skipped for `why`.
-    fn out_of_budget(&self, session: &Session, why: String, more: &str) -> Cell {
+    /// `more`, or `skipped` without any.
+    fn out_of_budget(&self, session: &Session, skipped: Cell, more: &str) -> Cell {
         if self.trials.is_empty() {
-            return self.planned.cell_without_time(self.cost(session), why);
+            return skipped;
         }
         let cell = self.cell(session);
         let some = || some_ran(self.trials.len(), self.wanted(), more);

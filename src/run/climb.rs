@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::{Order, cell::CellInProgress};
 use crate::{
     output::{Progress, long},
-    plan::{Planned, cells},
+    plan::{Planned, cells, next_scale},
     record::{Cell, Record, State, Writer},
     session::Session,
 };
-use paceline_core::{clock::now, interrupt::interrupted, job::bounds};
+use paceline_core::{clock::now, interrupt::interrupted};
 
 /// Climbs every series of the plan from its smallest scale.
 pub(super) fn climb(
@@ -58,11 +58,10 @@ pub(super) fn climb(
             last = ended.batch_ns.map(|trial| (scale, Duration::from_nanos(trial.value as u64)));
             let broke = ended.state != State::Ok;
             all.push(ended);
-            let next = scale.saturating_mul(2);
-            if broke || next as u64 > bounds::SCALE.most {
-                break;
+            match next_scale(scale) {
+                Some(next) if !broke => scale = next,
+                _ => break,
             }
-            scale = next;
         }
         progress.left((series.len() - index - 1) as u64);
     }

@@ -31,9 +31,9 @@ pub fn in_order(figures: Vec<f64>) -> Passes {
 ///
 /// The differences of each model to the sample best are taken over the passes that both have, so that the effect of a
 /// pass on both cancels. With fewer than three of these, all passes are compared, unpaired (Welch, 1938): otherwise a
-/// model could not be told from the best, however far behind. A model is worse if it is behind by more than [`RESOLUTION`] in the mean, and the one-sided t test of a
-/// mean difference below 0 rejects at 5 %, with Holm's correction (1979) over all models. Overlapping intervals are not
-/// a test, and the best of many is partly lucky.
+/// model could not be told from the best, however far behind. A model is worse if it is behind by more than [`RESOLUTION`]
+/// in the mean, and the one-sided t test of a mean difference below 0 rejects at 5 %, with Holm's correction (1979) over
+/// all models. Overlapping intervals are not a test, and the best of many is partly lucky.
 #[must_use]
 pub fn best(models: &[Passes]) -> Option<Best> {
     let means = models

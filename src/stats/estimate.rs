@@ -74,11 +74,27 @@ pub fn difference(base: &[f64], head: &[f64]) -> Option<Trimmed> {
         return None;
     }
     let (base, head) = (mean(base)?, mean(head)?);
-    let spread = base.se.powi(4) / base.df + head.se.powi(4) / head.df;
-    // Without any spread, any number of degrees gives the same result: that of the smaller side is taken.
-    let df =
-        if spread > 0.0 { base.se.hypot(head.se).powi(4) / spread } else { base.df.min(head.df) };
-    Trimmed { mean: head.mean - base.mean, se: base.se.hypot(head.se), df }.finite()
+    sum(&[head, Trimmed { mean: -base.mean, ..base }]).finite()
+}
+
+/// Returns the mean of the means of `groups`, each of which weighs the same, with the standard error that their values
+/// give it. `None` without groups, if one has fewer than [`FEWEST_TRIALS`] values, or if a value is not finite.
+#[must_use]
+pub fn mean_of_means(groups: &[Vec<f64>]) -> Option<Trimmed> {
+    let of = |group: &Vec<f64>| mean(group).filter(|_| group.len() >= FEWEST_TRIALS);
+    let means = groups.iter().map(of).collect::<Option<Vec<_>>>().filter(|all| !all.is_empty())?;
+    let (all, count) = (sum(&means), means.len() as f64);
+    Trimmed { mean: all.mean / count, se: all.se / count, ..all }.finite()
+}
+
+/// Returns the sum of independent means, with the degrees of freedom of Welch (1938) and Satterthwaite (1946).
+fn sum(means: &[Trimmed]) -> Trimmed {
+    let se = means.iter().fold(0.0_f64, |se, one| se.hypot(one.se));
+    let spread: f64 = means.iter().map(|one| one.se.powi(4) / one.df).sum();
+    // Without any spread, any number of degrees gives the same result: that of the smallest is taken.
+    let least = || means.iter().map(|one| one.df).fold(f64::INFINITY, f64::min);
+    let df = if spread > 0.0 { se.powi(4) / spread } else { least() };
+    Trimmed { mean: means.iter().map(|one| one.mean).sum(), se, df }
 }
 
 #[expect(clippy::print_stdout, reason = "docs/validity.md has what they print")]

@@ -1,6 +1,9 @@
 //! What people read of a gate on a terminal, and of runs and gates in a pull request.
 
-use paceline::report::{Export, gate_table};
+use paceline::{
+    record::State,
+    report::{Export, gate_table},
+};
 
 use crate::{GATES, RUNS, every, sample_gate, sample_run};
 
@@ -88,6 +91,21 @@ fn the_verdict_is_first_then_regressions_then_what_is_inconclusive_then_the_rest
         ],
     );
     assert!(text.contains("| +2.1 % |") && text.contains("| 160 |"), "{text}");
+}
+
+#[test]
+fn a_bench_is_headed_by_its_command_and_an_unusual_number_of_trials_is_beside_its_figure() {
+    let mut record = RUNS[0].clone();
+    record.run.instrument = "criterion".into();
+    let usual = record.cells.iter().find(|cell| cell.state == State::Ok).unwrap().trials();
+    let note = format!("Trials of a figure&#58; {usual}, or as in brackets");
+    let text = Export::Markdown.render(&record);
+    assert!(text.starts_with("### cargo bench: 119 cells: ") && text.contains(&note), "{text}");
+    assert!(!text.contains("% ("), "{text}");
+    let few = record.cells.iter_mut().find(|cell| cell.state == State::Ok).unwrap();
+    few.trials_ns.resize(usual + 1, 1);
+    let text = Export::Markdown.render(&record);
+    assert!(text.contains(&format!("% ({})", usual + 1)), "{text}");
 }
 
 #[test]

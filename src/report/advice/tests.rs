@@ -111,6 +111,20 @@ fn what_is_left_alone_is_not_called_enough() {
 }
 
 #[test]
+fn a_model_that_keeps_up_alone_is_not_called_the_simplest_of_several() {
+    let at = |model, rate| {
+        let mut cell = cell(model, 5, rate, 5);
+        cell.latency_ns_p99 = None;
+        cell.per_trial.latency_ns_p99.clear();
+        cell
+    };
+    let text = shown(&[at("threads", 50.0), at("compio", 100.0)]);
+    assert!(text.contains("take compio (the only one measured that keeps up)"), "{text}");
+    let text = shown(&[at("tokio", 99.9), at("smol", 100.0)]);
+    assert!(text.contains("(the simplest of those measured that keep up"), "{text}");
+}
+
+#[test]
 fn how_far_behind_at_most_is_said_of_what_is_enough() {
     let text = shown(&[cell("sequential", 5, 98.5, 5), cell("tokio-per-core", 5, 100.0, 5)]);
     assert!(text.contains("a plain sequential program is enough"), "{text}");

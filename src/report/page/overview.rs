@@ -111,8 +111,8 @@ pub(super) fn holds(run: &Run, workloads: &[WorkloadSummary]) -> Vec<String> {
     let mut lines = vec![
         format!(
             "Models named together in the matrix are the best and its statistical ties: no test over the passes, paired \
-             where both ran, shows that a tied model is over 0.2 % behind the best (at 5 %, with Holm's correction over all models). Not \
-             ranked are cells of fewer than {FEWEST_TRIALS} trials, jobs that wait for less than {} ms, and cells in \
+             where both ran, shows that a tied model is over 0.2 % behind the best (at 5 %, with Holm's correction over \
+             all models). Not ranked are cells of fewer than {FEWEST_TRIALS} trials, jobs that wait for less than {} ms, and cells in \
              which paceline's own echo server was busy for over {:.0} % of the time.",
             SHORTEST_RANKED_NS / 1_000_000,
             MOST_SERVER_BUSY * 100.0

@@ -152,33 +152,28 @@ pub(in crate::report) fn notes_of_series<'c>(
     cells: impl Iterator<Item = &'c Cell>,
     several: bool,
 ) -> Vec<Note> {
-    let mut lines: Vec<(State, String, Option<String>, Vec<String>)> = Vec::new();
-    for cell in cells {
-        let needs = cell.predicted_ns.filter(|_| cell.state == State::Skipped).map(long_ns);
-        let reason = match &needs {
-            Some(_) => None,
-            None => Some(cell.reason.clone().unwrap_or_default()),
+    let needs = |cell: &Cell| cell.predicted_ns.filter(|_| cell.state == State::Skipped);
+    let key = |cell: &Cell| {
+        let reason = || cell.reason.clone().unwrap_or_default();
+        (cell.state, series(cell, several), needs(cell).is_none().then(reason))
+    };
+    let cells: Vec<_> = cells.map(|cell| (key(cell), cell)).collect();
+    let keys = in_order(cells.iter().map(|(key, _)| key));
+    let note = |key: &(State, String, Option<String>)| {
+        let of = cells.iter().filter(|(other, _)| other == key);
+        let part = |cell: &Cell| match needs(cell) {
+            Some(ns) => format!("{} at {}", long_ns(ns), count(cell.scale)),
+            None => count(cell.scale),
         };
-        let scale = count(cell.scale);
-        let part = needs.map_or_else(|| scale.clone(), |needs| format!("{needs} at {scale}"));
-        let series = series(cell, several);
-        let same = |line: &&mut (State, String, Option<String>, Vec<String>)| {
-            (line.0, &line.1, &line.2) == (cell.state, &series, &reason)
-        };
-        match lines.iter_mut().find(same) {
-            Some((.., parts)) => parts.push(part),
-            None => lines.push((cell.state, series, reason, vec![part])),
-        }
-    }
-    let said = |(state, series, reason, parts): (State, String, Option<String>, Vec<String>)| {
-        let parts = parts.join(", ");
+        let parts = of.map(|(_, cell)| part(cell)).collect::<Vec<_>>().join(", ");
+        let (state, series, reason) = key.clone();
         let (at, why) = match reason {
             None => ("over the time budget".into(), format!("trials take at least {parts}")),
             Some(why) => (format!("at {parts}"), why),
         };
         Note { state, series, at, why }
     };
-    lines.into_iter().map(said).collect()
+    keys.into_iter().map(note).collect()
 }
 
 /// Returns a line for each kind of remark on figures: several modes, a busy server, rows that tell no models apart, fewer

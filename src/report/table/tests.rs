@@ -7,7 +7,7 @@ use crate::{
     plan::{Choice, cells},
     record::{Estimate, PerTrial},
 };
-use paceline_core::{models, perform::Placement, prepared::Attestation, workloads};
+use paceline_core::{job::bounds, models, perform::Placement, prepared::Attestation, workloads};
 
 /// Returns a cell of five trials that differ by `percent`, differently for each model.
 fn cell(model: &str, rate: f64, percent: f64, floor_ns: u64) -> Cell {
@@ -294,6 +294,6 @@ fn a_climb_that_was_cut_off_did_not_reach_the_greatest_scale() {
     let at = |scale| [Cell { scale, ..cell("tokio", 100.0, 1.0, LONG) }];
     let cut_off = limits_table(&at(64));
     assert!(cut_off.contains("nothing so far: it was interrupted"), "{cut_off}");
-    let whole = limits_table(&at(SCALE.most as usize));
+    let whole = limits_table(&at(bounds::SCALE.most as usize));
     assert!(whole.contains("nothing, up to the greatest scale there is"), "{whole}");
 }
