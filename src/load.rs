@@ -154,7 +154,8 @@ pub fn load(order: &Order, program: Program) -> Result<Outcome, String> {
     if let Some(limit) = order.p99_limit {
         bench.knees(&servers, limit, &mut end)?;
     } else {
-        bench.run_trials(&servers, order.drive, &mut end)?;
+        let left = bench.run_trials(&servers, order.drive, &mut end)?;
+        bench.keep_cut_off(&servers, order.drive, &left, &mut end)?;
     }
     bench.progress.end();
     pair::keep_lone(order.paired, &cells, &mut |cell| writer.write(cell))?;

@@ -301,6 +301,8 @@ fn busiest(before: &[Duration], after: &[Duration]) -> Option<Duration> {
 
 /// Why a cell has no more trials.
 pub const USED_UP: &str = " before the budget was used up";
+/// The same, after Ctrl-C.
+pub const INTERRUPTED: &str = " before it was interrupted";
 
 /// Returns that a cell has fewer trials than were asked for, and why it has no more.
 pub fn some_ran(ran: usize, wanted: u32, why: &str) -> String {

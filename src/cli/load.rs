@@ -290,7 +290,7 @@ pub(super) fn run(arguments: &LoadArguments) -> Result<u8, CliError> {
             leave_page(&done.folder)?
         }
     };
-    let kept = "interrupted; finished models are kept";
+    let kept = "interrupted; finished trials are kept";
     let code = finish(&done.cells, done.interrupted.then_some(kept), left)?;
     // Where each server is refused, nothing was measured.
     let is_measured = done.cells.iter().any(|cell| cell.state == State::Ok);

@@ -20,7 +20,7 @@ use crate::{
     machine::HostActivity,
     output::{Progress, long},
     record::{Cell, Estimate, LoadFigures, PerTrial, Resources, State},
-    session::{Session, USED_UP, some_ran},
+    session::{INTERRUPTED, Session, USED_UP, some_ran},
     stats::modes,
 };
 use paceline_core::{
@@ -72,15 +72,22 @@ pub(super) enum NoFigure {
     Fatal(String),
 }
 
+/// What takes the cell of the server at an index.
+type End<'a> = &'a mut dyn FnMut(usize, Cell) -> Result<(), String>;
+
+/// The index of a server that an interrupt left without a cell, and its trials that had ended.
+type CutOff = (usize, Vec<TrialResult>);
+
 impl Bench<'_> {
     /// Runs every trial of every server, trial by trial in a new order, so that disturbances of the machine affect all
-    /// servers alike. `end` gets the cell of a server as soon as it has ended; a server has none after an interrupt.
+    /// servers alike. `end` gets the cell of a server as soon as it has ended. Returns the trials of the servers that an
+    /// interrupt left without a cell, with their indices.
     pub(super) fn run_trials(
         &mut self,
         servers: &[Served<'_>],
         drive: Drive,
-        end: &mut dyn FnMut(usize, Cell) -> Result<(), String>,
-    ) -> Result<(), String> {
+        end: End<'_>,
+    ) -> Result<Vec<CutOff>, String> {
         let order = self.order;
         let mut seen: Vec<Option<Vec<TrialResult>>> = Vec::new();
         for (index, served) in servers.iter().enumerate() {
@@ -103,10 +110,15 @@ impl Bench<'_> {
                     Ok(one) => {
                         trials.push(one);
                         if trials.len() == self.trials as usize {
-                            end(index, self.cell_of_trials(served, drive, trials))?;
+                            let cell = self.cell_of_trials(served, drive, trials);
+                            seen[index] = None;
+                            end(index, cell)?;
                         }
                     }
-                    Err(NoFigure::Interrupted) => return Ok(()),
+                    Err(NoFigure::Interrupted) => {
+                        let left = |(index, of): (usize, Option<_>)| Some((index, of?));
+                        return Ok(seen.into_iter().enumerate().filter_map(left).collect());
+                    }
                     Err(NoFigure::Fatal(why)) => return Err(why),
                     Err(NoFigure::Ended(state, why)) => {
                         seen[index] = None;
@@ -114,6 +126,20 @@ impl Bench<'_> {
                     }
                 }
             }
+        }
+        Ok(vec![])
+    }
+
+    /// Ends the cells of servers that an interrupt cut off, with the trials that had ended.
+    pub(super) fn keep_cut_off(
+        &self,
+        servers: &[Served<'_>],
+        drive: Drive,
+        left: &[CutOff],
+        end: End<'_>,
+    ) -> Result<(), String> {
+        for (index, trials) in left.iter().filter(|(_, trials)| !trials.is_empty()) {
+            end(*index, self.cell_of_some(&servers[*index], drive, trials, INTERRUPTED))?;
         }
         Ok(())
     }
@@ -256,8 +282,19 @@ impl Bench<'_> {
             let why = format!("the budget was used up before it; a trial takes at least {trial}");
             return served.ended(State::Skipped, why, drive, self.order);
         }
+        self.cell_of_some(served, drive, trials, USED_UP)
+    }
+
+    /// Returns the cell of the trials that ended, with the reason `why` there are no more.
+    fn cell_of_some(
+        &self,
+        served: &Served<'_>,
+        drive: Drive,
+        trials: &[TrialResult],
+        why: &str,
+    ) -> Cell {
         let cell = self.cell_of_trials(served, drive, trials);
-        let some = || some_ran(trials.len(), self.trials, USED_UP);
+        let some = || some_ran(trials.len(), self.trials, why);
         Cell { reason: cell.reason.clone().or_else(|| Some(some())), ..cell }
     }
 

@@ -4,7 +4,7 @@ mod ranks;
 mod remarks;
 
 pub(super) use ranks::{legend as rank_legend, marks as rank_marks};
-pub(super) use remarks::late_remark;
+pub(super) use remarks::{few_trials, late_remark};
 
 use std::fmt::Write;
 

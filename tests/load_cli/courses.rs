@@ -1,6 +1,7 @@
 //! Loads that are told by intervals, ramps, servers that take turns, and latency at shares of the knee.
 
 use std::{
+    collections::BTreeSet,
     fs::OpenOptions,
     io::{BufRead, BufReader},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use paceline::record::{Cell, State};
+use paceline::record::{Cell, State, read};
 use paceline_core::generator::Interval;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -17,7 +18,10 @@ use super::{
     attempted, calm,
     listener::alone,
     listening, load,
-    program::{self, folder, paceline, said, signal},
+    program::{
+        self, await_that, child_that, children, folder, is_held_up, paceline, record_in, said,
+        signal, text,
+    },
     shedding,
 };
 
@@ -98,7 +102,7 @@ fn a_ramp_offers_the_area_under_it_and_says_where_the_server_falls_behind() {
 fn calm_text(arguments: &[&str]) -> Option<String> {
     program::calm(|| {
         let output = load(arguments);
-        let text = program::text(&output.stdout);
+        let text = text(&output.stdout);
         let is_busy =
             ["generator saturated", "generator late"].iter().any(|why| text.contains(why));
         assert!(output.status.code() == Some(0) || is_busy, "{text}{}", said(&output));
@@ -155,7 +159,7 @@ fn ctrl_c_ends_a_load_in_its_warm_up() {
     let url = url(0, 0);
     let load = ["load", &*url, "--rate", "20", "--warm-up", "10m", "--duration", "10m"];
     let mut parent = paceline(folder.path(), load).spawn().unwrap();
-    program::child_that(&mut parent, "__load").unwrap();
+    child_that(&mut parent, "__load").unwrap();
     signal(parent.id(), Signal::INT);
     assert_eq!(parent.wait().unwrap().code(), Some(130));
 }
@@ -260,4 +264,39 @@ fn the_page_has_the_command_of_a_load_with_all_of_its_options() {
     let record = program::only_record(&folder.path().join("results")).unwrap();
     let page = std::fs::read_to_string(record.join("report.html")).unwrap();
     assert!(page.contains(&format!(">paceline {words}<")), "{words}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn ctrl_c_keeps_the_trials_that_had_ended() {
+    let _alone = alone();
+    let folder = folder();
+    let arguments =
+        "load serve-plain --model tokio --rate 1200 --duration 1s --warm-up 0s --trials 50";
+    let mut parent = paceline(folder.path(), arguments.split(' ')).spawn().unwrap();
+    // A trial has two generators: the second one loads the server while its threads are counted.
+    let mut seen = BTreeSet::new();
+    await_that("the second trial", || {
+        seen.extend(children(parent.id(), "__load"));
+        seen.len() > 2 || parent.try_wait().unwrap().is_some()
+    });
+    signal(parent.id(), Signal::INT);
+    let output = parent.wait_with_output().unwrap();
+    let record = record_in(folder.path());
+    let cells = read(&record).unwrap().cells;
+    assert_eq!(cells.len(), 1, "{cells:?}");
+    if is_held_up(&cells[0]) {
+        return;
+    }
+    assert_eq!(output.status.code(), Some(130), "{}", said(&output));
+    let ran = cells[0].trials();
+    let why = format!("{ran} of 50 trials ran before it was interrupted");
+    assert_eq!((cells[0].state, cells[0].reason.as_ref()), (State::Ok, Some(&why)));
+    assert!((1..50).contains(&ran), "{ran}");
+    let page = std::fs::read_to_string(record.join("report.html")).unwrap();
+    let markdown =
+        program::run(folder.path(), &["report", record.to_str().unwrap(), "--format", "markdown"]);
+    for shown in [text(&output.stdout), page, text(&markdown.stdout)] {
+        assert!(shown.contains(&why), "{shown}");
+    }
 }

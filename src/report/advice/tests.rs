@@ -160,7 +160,7 @@ fn a_machine_that_others_kept_busy_is_said() {
         trials_ns: vec![batch_ns; 5],
         ..cell("sequential", scale, 100.0, 5)
     };
-    let cells = [at(1, 0.12, 1_000_000), at(1_000, 0.001, 2_000_000_000)];
+    let cells = [at(1, 0.3, 1_000_000), at(1_000, 0.001, 2_000_000_000)];
     assert!(!shown(&cells).contains("Something else"), "{}", shown(&cells));
 }
 

@@ -14,10 +14,13 @@ use crate::{
 };
 use paceline_core::generator::{Interval, LEAST_MISSED, LEAST_REACHED};
 
-/// Adds a line for each result without a column in the table.
+/// Adds a line for each result without a column in the table, and for why a server has fewer trials.
 pub(super) fn remarks(text: &mut String, cell: &Cell) {
     let Some(load) = &cell.load else { return };
     let name = cell.server_name();
+    if let Some(why) = few_trials(cell) {
+        let _ = writeln!(text, "  {name}: {why}");
+    }
     if cell.state == State::Ok && load.generators.len() > 1 {
         let _ = writeln!(text, "  {name}: {}", worst(load));
     }
@@ -36,6 +39,11 @@ pub(super) fn remarks(text: &mut String, cell: &Cell) {
     if let Some(against) = &load.against {
         let _ = writeln!(text, "  {}", compared(&name, against));
     }
+}
+
+/// Returns why a cell with figures has fewer trials than were asked for, if so.
+pub(in crate::report) fn few_trials(cell: &Cell) -> Option<&str> {
+    cell.reason.as_deref().filter(|_| cell.state == State::Ok)
 }
 
 /// Returns which latencies of a cell are marked, and why; `None` if none is.

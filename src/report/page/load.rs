@@ -9,7 +9,7 @@ use super::{
 use crate::{
     output::{count, rate},
     record::{AtShare, Cell, Estimate, Knee, MOSTLY_LATE, State},
-    report::load::{BY_URL, has_late_url, least_legend, of_url},
+    report::load::{BY_URL, few_trials, has_late_url, least_legend, of_url},
 };
 
 /// The meaning of the mark of a latency in the table of a chart.
@@ -19,7 +19,7 @@ pub(super) const NOT_DRAWN: &str = " A latency of which over half is the generat
 pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
     let mut table = Table::new(
         "Every rate that was tried",
-        "model | requests per second | p99 latency | kept | why not",
+        "model | requests per second | p99 latency | kept | remark",
     )
     .with_prose(&[4]);
     let mut drawn: Vec<Loaded> = Vec::new();
@@ -50,12 +50,15 @@ pub(super) fn under_load(lines: &[&Line]) -> Option<Figure> {
                     fixed.len() - 1
                 });
                 let loaded = &mut fixed[place].1;
+                let of_late = is_late.then_some(MOSTLY_LATE);
+                let remark: Vec<&str> = few_trials(cell).into_iter().chain(of_late).collect();
+                let remark = reason(Some(&remark.join("; ")));
                 table.rows.push(vec![
                     loaded.name.clone().into(),
                     rate(figures.0).into(),
                     marked(figures.1, is_late),
                     "yes".into(),
-                    if is_late { MOSTLY_LATE } else { "" }.into(),
+                    remark.into(),
                 ]);
                 loaded.points.extend((!is_late).then_some(figures));
             }

@@ -3,8 +3,8 @@
 use super::{
     super::super::{
         load::{
-            BY_URL, NOTE, errors, has_late_url, late_remark, least_legend, of_url, rank_legend,
-            rank_marks, shown as shown_metric,
+            BY_URL, NOTE, errors, few_trials, has_late_url, late_remark, least_legend, of_url,
+            rank_legend, rank_marks, shown as shown_metric,
         },
         table::{
             Extent, by_state, figure_of_trials, figure_remarks, in_order, marks, notes_of_series,
@@ -96,7 +96,7 @@ fn section(page: &mut Page, workload: &str, cells: &[&Cell], usual: usize) -> us
     }
     nodes(page, &loads);
     failures(page, &loads);
-    late(page, &loads);
+    remarked(page, &loads);
     by_url(page, &loads);
     reasons(page, cells);
     page.always("\n</details>");
@@ -196,15 +196,16 @@ fn nodes(page: &mut Page, cells: &[&Cell]) {
     }
 }
 
-/// Adds what the mark of the least rate means, and a line for each server with latencies that are mostly the generator's
-/// lateness.
-fn late(page: &mut Page, cells: &[&Cell]) {
+/// Adds what the mark of the least rate means, and a line for each server with fewer trials than were asked for, or with
+/// latencies that are mostly the generator's lateness.
+fn remarked(page: &mut Page, cells: &[&Cell]) {
     if let Some(legend) = least_legend(cells.iter().copied()) {
         page.line(&format!("\n{}.", escaped(legend)));
     }
     for cell in cells {
-        if let Some(late) = late_remark(cell) {
-            page.line(&format!("\n{}: {}.", code(&cut(&cell.server_name(), NAME)), escaped(&late)));
+        for remark in few_trials(cell).map(str::to_owned).into_iter().chain(late_remark(cell)) {
+            let remark = escaped(&shorten(&remark, REMARK));
+            page.line(&format!("\n{}: {remark}.", code(&cut(&cell.server_name(), NAME))));
         }
     }
 }
