@@ -13,10 +13,10 @@ use super::{
 use crate::{
     advice::{Advice, MARGIN, Measure, Series as Leaders},
     output::{capital, count, listed, rate, shorten},
-    record::{Cell, Estimate, State, bytes_per_job, leaders},
+    record::{Cell, Estimate, State, bytes_per_job},
     report::{
         chart::Series,
-        table::{series_name, spread, word},
+        table::{ranked, series_name, spread, word},
         unreliable::remarks,
     },
 };
@@ -94,13 +94,13 @@ pub(super) fn figures(cells: &[&Cell], classes: &[(Placement, Advice)]) -> Vec<F
     // Languages have separate charts: their absolute speeds show more of the language than of the model.
     let (own, others): (Vec<Line>, Vec<Line>) =
         lines_of(cells).into_iter().partition(|line| line.language == OWN);
-    let leading: Vec<&Cell> = scales
+    let marked: Vec<(&Cell, &str)> = scales
         .iter()
         .flat_map(|scale| {
             let row: Vec<&Cell> =
                 cells.iter().copied().filter(|cell| cell.scale == *scale).collect();
-            let leads = leaders(&row);
-            row.into_iter().zip(leads).filter(|(_, leads)| *leads).map(|(cell, _)| cell)
+            let marks = ranked(&row);
+            row.into_iter().zip(marks)
         })
         .collect();
     let apart = |of: &[Line], kind: &'static str, of_which: &str| -> Vec<Figure> {
@@ -108,7 +108,7 @@ pub(super) fn figures(cells: &[&Cell], classes: &[(Placement, Advice)]) -> Vec<F
             return vec![];
         }
         let widest = widest_of(of);
-        let mut both = vec![throughput(of, &widest, &scales, &leading, classes)];
+        let mut both = vec![throughput(of, &widest, &scales, &marked, classes)];
         both.extend(cpu(&widest, &scales));
         for figure in &mut both {
             figure.title.push_str(of_which);
@@ -139,7 +139,7 @@ fn throughput(
     lines: &[Line],
     widest: &[&Line],
     scales: &[usize],
-    leading: &[&Cell],
+    marked: &[(&Cell, &str)],
     classes: &[(Placement, Advice)],
 ) -> Figure {
     let (unit, at) = words(lines.iter().flat_map(|line| line.cells.iter().copied()));
@@ -155,9 +155,10 @@ fn throughput(
     let best: Vec<[f64; 2]> = scales.iter().map(both).collect();
     let table = by_scale(caption, lines, scales, |line, place| {
         let cell = line.at(scales[place]);
-        let leads = cell.is_some_and(|cell| leading.iter().any(|one| std::ptr::eq(*one, cell)));
+        let of = |cell: &Cell| marked.iter().find(|(one, _)| std::ptr::eq(*one, cell));
+        let mark = cell.and_then(of).map_or("", |(_, mark)| *mark);
         let class = usize::from(cell.is_some_and(|cell| cell.class() == Placement::Outside));
-        heat(cell, best[place][class], leads)
+        heat(cell, best[place][class], mark)
     });
     let several = lines.len() > widest.len();
     let only = if several { " Of each model the most workers; the table has all." } else { "" };
@@ -182,7 +183,7 @@ fn throughput(
     let drawn = drawn.unwrap_or_default();
     let least = load::least_note(lines.iter().flat_map(|line| line.cells.iter().copied()));
     let caption = format!(
-        "Higher is better.{drawn} In the table shades follow the share of the best of its placement in a column; * is that best, or tied with it{least}."
+        "Higher is better.{drawn} In the table shades follow the share of the best of its placement in a column; * is that best, = is tied with it{least}."
     );
     Figure {
         id: String::new(),
@@ -220,9 +221,9 @@ pub(super) fn own_figure(cell: &Cell) -> Option<Estimate> {
     figure(cell).filter(|_| !cell.is_server_bound() && cell.has_own_rate())
 }
 
-/// Returns a field of the heat map: the figure, shaded by its share of the best of its placement and marked if it leads;
+/// Returns a field of the heat map: the figure, shaded by its share of the best of its placement, with its mark;
 /// or the state.
-fn heat(cell: Option<&Cell>, best: f64, leads: bool) -> Data {
+fn heat(cell: Option<&Cell>, best: f64, mark: &str) -> Data {
     let Some(cell) = cell else { return Data::default() };
     let Some(jobs) = figure(cell) else {
         let why = reason(cell.reason.as_deref());
@@ -248,7 +249,7 @@ fn heat(cell: Option<&Cell>, best: f64, leads: bool) -> Data {
     let title = bound.map_or_else(String::new, |bound| {
         format!("{:.0} % of the bound", jobs.value / bound * 100.0)
     });
-    let mark = if leads { "*" } else { cell.least_mark() };
+    let mark = if mark.is_empty() { cell.least_mark() } else { mark };
     Data {
         text: format!("{mark}{}", rate(jobs.value)),
         more: more + modes,
@@ -358,4 +359,33 @@ fn crossings((title, advice): (String, &Advice)) -> Option<Table> {
         ]);
     }
     (!table.rows.is_empty()).then_some(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::PerTrial;
+
+    /// Returns a cell with these trials, in jobs per second.
+    fn cell(model: &str, rates: [f64; 5]) -> Cell {
+        Cell {
+            jobs_per_second: Estimate::of_trials(&rates, 0.0),
+            per_trial: PerTrial { jobs_per_second: rates.to_vec(), ..PerTrial::default() },
+            ..Cell::new("echo", model, 10, Some(2), Placement::Inside, State::Ok)
+        }
+    }
+
+    #[test]
+    fn a_tie_has_the_mark_that_it_has_in_the_terminal() {
+        let cells = [
+            cell("tokio", [99.0, 100.0, 101.0, 100.0, 100.0]),
+            cell("smol", [101.0, 99.0, 100.0, 100.0, 101.0]),
+            cell("compio", [50.0, 51.0, 50.0, 49.0, 50.0]),
+        ];
+        let all: Vec<&Cell> = cells.iter().collect();
+        let heat = &figures(&all, &[])[0];
+        let shown: Vec<&str> = heat.table.rows.iter().map(|row| &*row[1].text).collect();
+        assert_eq!(ranked(&all), ["=", "*", ""]);
+        assert_eq!(shown, ["=100", "*100", "50.0"], "{}", heat.caption);
+    }
 }
