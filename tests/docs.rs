@@ -7,13 +7,14 @@
 
 mod documents;
 
-use std::{collections::BTreeSet, env, fs, path::Path, process};
+use std::{collections::BTreeSet, env, fs, path::Path, process, time::Duration};
 
 use clap::{Arg, Command};
 use documents::{blocks, documents, files};
 use paceline_core::{
-    job::{Workload, is_chosen},
+    job::{Workload, bounds, is_chosen},
     models::MODELS,
+    quantity::count,
     workloads,
 };
 
@@ -281,6 +282,65 @@ fn every_dependency_has_its_line_and_no_other_has() {
     let named: BTreeSet<String> =
         rows.flat_map(|row| quoted(row.split(" | ").next().unwrap())).map(str::to_owned).collect();
     assert_eq!(named, used);
+}
+
+#[test]
+fn the_limits_of_a_workload_file_are_those_of_the_code() {
+    let text = fs::read_to_string("docs/jobs.md").unwrap();
+    let limits = text.split("\n## Limits\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let fields = |row: &str| -> Vec<String> {
+        row.trim_matches('|').split('|').map(|field| field.trim().to_owned()).collect()
+    };
+    // Of each row what stands before the explanation, the lowest value and the highest.
+    let rows = limits.lines().filter(|line| line.starts_with("| ")).map(fields);
+    let rows: Vec<Vec<String>> = rows.filter(|row| row[0] != "what").collect();
+    let number = |of: u64| count(of as usize);
+    let minutes = |of: Duration| number(of.as_secs() / 60);
+    let between = |bound: bounds::Bound| vec![number(bound.least), number(bound.most)];
+    let up_to = |most: usize| vec![number(1), count(most)];
+    let wanted = [
+        ("a number in `scale`", between(bounds::SCALE)),
+        ("a number in `workers`", between(bounds::WORKERS)),
+        ("numbers in such a list", up_to(bounds::NUMBERS)),
+        ("characters of `name`", up_to(bounds::NAME)),
+        ("`sleep`, `block`", vec!["above 0 s".into(), format!("{} min", minutes(bounds::WAIT))]),
+        ("`compute` in rounds", between(bounds::ROUNDS)),
+        ("`bytes` of `exchange`", between(bounds::BYTES)),
+        ("`bytes` of `say`", between(bounds::SAID)),
+        ("`times`", between(bounds::TIMES)),
+        ("`hop`", between(bounds::HOPS)),
+        ("`yield`", between(bounds::YIELDS)),
+        ("`pool`", between(bounds::POOL)),
+        ("`width` of `gather`", between(bounds::WIDTH)),
+        ("`width` of `group`", between(bounds::GROUP)),
+        ("`nth`", between(bounds::NTH)),
+        ("steps in a list", vec![count(0), count(bounds::STEPS)]),
+        ("lists of steps", up_to(bounds::DEPTH)),
+        ("bytes of the file", vec![String::new(), number(bounds::FILE)]),
+        ("waits, one after another", vec![format!("{} h", bounds::SERIAL.as_secs() / 3600)]),
+        ("rounds of `compute`", vec![number(bounds::COMPUTE)]),
+        ("bytes sent", vec![number(bounds::SENT)]),
+        ("tasks at once", vec![number(bounds::TASKS)]),
+        ("units", vec![number(bounds::UNITS)]),
+    ];
+    assert_eq!(rows.len(), wanted.len(), "{rows:#?}");
+    for (row, (what, values)) in rows.iter().zip(wanted) {
+        assert!(row[0].starts_with(what), "{row:?}: {what}");
+        assert_eq!(row[1..], values, "{what}");
+    }
+}
+
+/// Every bound has a row: one that is added to the code is added to the test above, and so to the document.
+#[test]
+fn the_limits_of_a_workload_file_are_all_documented() {
+    let code = fs::read_to_string("crates/paceline-core/src/job/bounds.rs").unwrap();
+    let test = fs::read_to_string("tests/docs.rs").unwrap();
+    let names = code.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next());
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(test.contains(&format!("bounds::{name}")), "docs/jobs.md: no row of {name}");
+    }
 }
 
 #[test]

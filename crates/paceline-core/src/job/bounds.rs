@@ -57,6 +57,10 @@ pub const WIDTH: Bound = Bound::new("the width of a gather", 1, 100_000);
 pub const GROUP: Bound = Bound::new("the width of a group", 1, 100_000);
 /// `every.nth`.
 pub const NTH: Bound = Bound::new("every.nth", 2, 1_000_000);
+/// The most numbers in the list of scales or of worker counts.
+pub const NUMBERS: usize = 32;
+/// The most characters in a name.
+pub const NAME: usize = 64;
 /// The maximum nesting depth of steps.
 pub const DEPTH: usize = 8;
 /// The longest `sleep` or `block`.

@@ -186,9 +186,11 @@ impl<'a> Reader<'a> {
     fn name(&self, value: &Value<'a>) -> Result<String, ReadError> {
         let name = self.0.string(value, "name is a word such as \"service\"")?;
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_+.".contains(c);
-        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name.starts_with('.') {
-            let rule = "a name has 1 to 64 of the characters a-z 0-9 - _ + . and does not begin with a dot";
-            return self.0.wrong(value, format!("{rule}, unlike {name:?}"));
+        let most = bounds::NAME;
+        if name.is_empty() || name.len() > most || !name.chars().all(plain) || name.starts_with('.')
+        {
+            let rule = "of the characters a-z 0-9 - _ + . and does not begin with a dot";
+            return self.0.wrong(value, format!("a name has 1 to {most} {rule}, unlike {name:?}"));
         }
         Ok(name.to_owned())
     }
@@ -200,10 +202,11 @@ impl<'a> Reader<'a> {
         for item in list {
             numbers.push(self.0.number(item, bound)? as usize);
         }
-        if numbers.is_empty() || numbers.len() > 32 || !numbers.is_sorted_by(|a, b| a < b) {
+        let most = bounds::NUMBERS;
+        if numbers.is_empty() || numbers.len() > most || !numbers.is_sorted_by(|a, b| a < b) {
             return self
                 .0
-                .wrong(value, format!("{key} lists 1 to 32 numbers, each more than the last"));
+                .wrong(value, format!("{key} lists 1 to {most} numbers, each more than the last"));
         }
         Ok(numbers)
     }
