@@ -26,6 +26,8 @@ run echoo => did you mean `echo`?
 run nosuch.toml => there is no file nosuch.toml
 run broken.toml => broken.toml:2:25: not TOML: unclosed array
 run zero.toml => zero.toml:2:8: a scale must be at least 1
+run long.toml => long.toml:2:18: sleep must be at most 1m, not 1000000h
+run longer.toml => longer.toml:2:18: sleep must be at most 1m, not 99999999999999999999h
 run typo.toml => did you mean `sleep`?
 run empty.toml => a workload needs the key `name`
 run bytes.toml => bytes.toml: cannot be read: it is not UTF-8 text
@@ -209,6 +211,8 @@ fn folder() -> tempfile::TempDir {
     for (name, text) in [
         ("broken.toml", format!("name = \"x\"\n{sleep}\n").into_bytes()),
         ("zero.toml", format!("name = \"x\"\nscale=[0]\n{sleep}]\n").into_bytes()),
+        ("long.toml", b"name = \"x\"\njob = [{ sleep = \"1000000h\" }]\n".to_vec()),
+        ("longer.toml", b"name = \"x\"\njob = [{ sleep = \"99999999999999999999h\" }]\n".to_vec()),
         ("typo.toml", b"name = \"x\"\njob = [{ sleeep = \"1ms\" }]\n".to_vec()),
         ("same.toml", format!("name = \"echo\"\n{sleep}]\n").into_bytes()),
         ("tool", b"#!/bin/sh\n".to_vec()),
