@@ -68,7 +68,13 @@ pub fn find(name: &str) -> Result<Workload, String> {
     let is_path = path.extension() == Some(OsStr::new("toml")) || path.components().count() > 1;
     if !is_path {
         let names = BUILT_IN.iter().map(|(name, _)| *name);
-        let hint = did_you_mean(name, names.clone());
+        // Names of files are typed without their ending: the file itself is the likeliest meaning.
+        let file = PathBuf::from(format!("{name}.toml"));
+        let hint = if file.is_file() {
+            format!("did you mean {}? ", file.display())
+        } else {
+            did_you_mean(name, names.clone())
+        };
         let all = names.collect::<Vec<_>>().join(", ");
         return Err(format!(
             "no workload is called `{name}`: {hint}name one of {all}, or a file that ends in .toml"
