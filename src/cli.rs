@@ -24,7 +24,7 @@ use std::{
     process::ExitCode,
 };
 
-use values::{TRIALS, budget, number, seed, small};
+use values::{TRIALS, budget, name, number, seed, small};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
@@ -109,7 +109,7 @@ enum Format {
 #[derive(Args, Clone, PartialEq)]
 struct Selection {
     /// Models, separated by commas [default: all].
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    #[arg(long, value_delimiter = ',', value_name = "NAME", value_parser = name)]
     model: Vec<String>,
     /// Scales, separated by commas [default: those of the workload].
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "JOBS", value_parser = |text: &str| number(text, bounds::SCALE))]

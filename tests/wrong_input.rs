@@ -41,6 +41,24 @@ run records/newer => records/newer is a record and not a workload: paceline repo
 advise records/newer => paceline report records/newer shows it
 load records/newer --rate 9 => paceline report records/newer shows it
 run echo --model toki => did you mean `tokio`?
+run echo --model tokio, => --model has an empty value in its list: leave out the comma
+run echo --model , => --model has an empty value in its list
+run echo --model= => --model has an empty value in its list
+run echo --model tokio,,smol => --model has an empty value in its list
+run echo --scale 10, => --scale has an empty value in its list
+run echo --scale=,10 => --scale has an empty value in its list
+run echo --workers 1, => --workers has an empty value in its list
+run echo --trials= => --trials "": the number of trials must be a whole number
+load serve-plain --rate 9 --model tokio, => --model has an empty value in its list
+load http://127.0.0.1:80/ --rate 9 --expect 200, => --expect has an empty value in its list
+load serve-plain --model tokio --p99-limit 9ms --rates 25%, => --rates has an empty value in its list
+claims sleeps --model , => --model has an empty value in its list
+advise sleep --scale , => --scale has an empty value in its list
+history --metric p50, => --metric has an empty value in its list
+selftest --kind cpu, => --kind has an empty value in its list
+gate --base x --metric p50, => --metric has an empty value in its list
+gate --base x --features a, => --features has an empty value in its list
+cluster plan echo --out p --scale 10, => --scale has an empty value in its list
 run echo --scale 0 => --scale 0: a scale must be at least 1
 run echo --scale 99999999999999999999 => a scale must be at most
 run echo --workers 0 => --workers 0: workers must be at least 1

@@ -113,7 +113,13 @@ impl Models {
             return Ok(Models::All);
         }
         let find = |name: &str| models::find(name.trim()).map(|entry| entry.info.name);
-        text.split(',').map(find).collect::<Result<_, _>>().map(Models::Named)
+        let names = text.split(',');
+        if names.clone().any(|name| name.trim().is_empty()) {
+            return Err(format!(
+                "a name is empty in {text:?}: leave out the comma that is too many, or add the missing name"
+            ));
+        }
+        names.map(find).collect::<Result<_, _>>().map(Models::Named)
     }
 }
 
@@ -330,6 +336,8 @@ mod tests {
         let error = with("tokio,smoll").err().unwrap();
         assert!(error.starts_with("PACELINE_MODELS"), "{error}");
         assert!(error.contains("did you mean `smol`?"), "{error}");
+        let error = with("tokio,").err().unwrap();
+        assert!(error.contains("a name is empty in \"tokio,\": leave out the comma"), "{error}");
     }
 
     #[test]

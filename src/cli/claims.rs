@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     CELLS, CliError, Format, Output, budget, chosen, extent, internal, leave_page, ready, say,
-    say_json, usage,
+    say_json, usage, values::name,
 };
 use crate::{
     claims::{BUDGET, EXPERIMENTS, Experiment, Order, find, run},
@@ -23,7 +23,7 @@ pub(super) struct ClaimsArguments {
     #[arg(value_name = "CLAIM")]
     claims: Vec<String>,
     /// Models, separated by commas [default: all].
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    #[arg(long, value_delimiter = ',', value_name = "NAME", value_parser = name)]
     model: Vec<String>,
     /// The time for the whole run, such as 90s or 3m.
     #[arg(long, default_value = BUDGET, value_name = "TIME", value_parser = budget)]

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::{
     CELLS, CliError, Format, Output, THRESHOLD, chosen, extent, finish, internal, leave_page,
     ready, say, say_json, say_text, usage,
-    values::{TRIALS, number, seed, small, time},
+    values::{TRIALS, name, number, seed, small, time},
 };
 use crate::{
     load::{
@@ -93,7 +93,7 @@ pub(super) struct LoadArguments {
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = |text: &str| time(text, "the patience", Duration::from_millis(100)))]
     patience: Duration,
     /// Models, separated by commas [default: all].
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    #[arg(long, value_delimiter = ',', value_name = "NAME", value_parser = name)]
     model: Vec<String>,
     /// The number of workers of each model [default: one for each core].
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, bounds::WORKERS))]

@@ -37,6 +37,11 @@ pub(super) fn small(text: &str, bound: Bound) -> Result<u32, String> {
     number(text, bound).map(|number| number as u32)
 }
 
+/// Parses one of the names of a list; that it exists is checked where it is looked up.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("a name is missing".into()) } else { Ok(text.to_owned()) }
+}
+
 pub(super) fn seed(text: &str) -> Result<u64, String> {
     let most = u64::MAX;
     text.parse().map_err(|_| format!("a seed is a whole number from 0 to {most}"))
@@ -63,16 +68,23 @@ pub(super) fn sentence(error: &clap::Error) -> String {
         Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
         _ => None,
     };
+    let all = super::command();
+    let (path, command) = typed_command(&all, words);
+    let option = said(ContextKind::InvalidArg).unwrap_or_default();
+    let option = option.split(' ').next().unwrap_or_default();
+    let value = said(ContextKind::InvalidValue);
+    // What is wrong with an empty value is the comma beside it, not what its parser says of "".
+    if value.as_deref() == Some("") && is_list(command, option) {
+        return format!(
+            "{option} has an empty value in its list: leave out the comma that is too many, or add the missing value"
+        );
+    }
     if let (ErrorKind::ValueValidation, Some(why)) =
         (error.kind(), std::error::Error::source(error))
     {
-        let option = said(ContextKind::InvalidArg).unwrap_or_default();
-        let option = option.split(' ').next().unwrap_or_default();
-        let value = said(ContextKind::InvalidValue).unwrap_or_default();
+        let value = value.filter(|value| !value.is_empty()).unwrap_or_else(|| "\"\"".into());
         return format!("{option} {value}: {why}");
     }
-    let all = super::command();
-    let (path, command) = typed_command(&all, words);
     if error.kind() == ErrorKind::InvalidUtf8 {
         let odd = std::env::args_os().skip(1).find(|word| word.to_str().is_none());
         let odd = odd.unwrap_or_default();
@@ -112,6 +124,13 @@ pub(super) fn sentence(error: &clap::Error) -> String {
         what.push_str(&possible_values(command, &missing));
     }
     format!("{}; see {path} --help", what.trim_start_matches("error: "))
+}
+
+/// Returns whether `option` takes values separated by commas.
+fn is_list(command: &Command, option: &str) -> bool {
+    let long = option.strip_prefix("--");
+    let named = |arg: &&clap::Arg| long.is_some() && arg.get_long() == long;
+    command.get_arguments().find(named).is_some_and(|arg| arg.get_value_delimiter().is_some())
 }
 
 /// Returns the command that was typed, such as `paceline cluster plan`, and its definition.

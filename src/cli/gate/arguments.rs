@@ -8,7 +8,7 @@ use regex::Regex;
 use crate::{
     cli::{
         Output, Selection,
-        values::{TRIALS, budget, regex, seed, small, time},
+        values::{TRIALS, budget, name, regex, seed, small, time},
     },
     record::Metric,
     report::Export,
@@ -84,7 +84,7 @@ pub(in crate::cli) struct GateArguments {
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) package: Option<String>,
     /// Features to build both sides with, separated by commas.
-    #[arg(long, value_delimiter = ',', value_name = "FEATURE")]
+    #[arg(long, value_delimiter = ',', value_name = "FEATURE", value_parser = name)]
     pub(in crate::cli) features: Vec<String>,
     /// Build both sides with all features.
     #[arg(long)]
