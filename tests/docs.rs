@@ -11,6 +11,7 @@ use std::{collections::BTreeSet, env, fs, path::Path, process, time::Duration};
 
 use clap::{Arg, Command};
 use documents::{blocks, documents, files};
+use paceline::load::CONNECTIONS;
 use paceline_core::{
     job::{Workload, bounds, is_chosen},
     models::MODELS,
@@ -327,6 +328,16 @@ fn the_limits_of_a_workload_file_are_those_of_the_code() {
     for (row, (what, values)) in rows.iter().zip(wanted) {
         assert!(row[0].starts_with(what), "{row:?}: {what}");
         assert_eq!(row[1..], values, "{what}");
+    }
+}
+
+#[test]
+fn the_default_connections_of_an_open_loop_are_documented() {
+    for path in ["docs/load.md", "docs/reference.md"] {
+        let text = fs::read_to_string(path).unwrap();
+        let said =
+            [format!("has {CONNECTIONS} connections"), format!("default: {CONNECTIONS}, or")];
+        assert!(said.iter().any(|said| text.contains(said)), "{path}: none of {said:?}");
     }
 }
 

@@ -67,8 +67,8 @@ pub(super) struct LoadArguments {
     /// Open loop: the rate at which requests start, per second, whether or not earlier ones have been answered.
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
-    /// Without --rate, closed loop: the number of connections, each of which sends its next request after an answer. With
-    /// --rate, the most connections.
+    /// The number of connections. Without --rate, closed loop: each sends its next request after an answer. In an open loop,
+    /// requests share them [default: 256, or as many as the model can serve].
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, CONNECTIONS))]
     connections: Option<usize>,
     /// The number of generator processes, which share one schedule: for loads that one process cannot make.

@@ -83,8 +83,8 @@ pub(in crate::cli) struct BetweenArguments {
     /// Open loop: the rate at which requests start, per second, whether or not earlier ones have been answered.
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = rate, requires = "server")]
     pub(super) rate: Option<f64>,
-    /// Without --rate, closed loop: the number of connections, each of which sends its next request after an answer. With
-    /// --rate, the most connections.
+    /// The number of connections. Without --rate, closed loop: each sends its next request after an answer. With --rate,
+    /// requests share them [default: 256].
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = |text: &str| number(text, CONNECTIONS), requires = "server")]
     pub(super) connections: Option<usize>,
     /// How the requests of an open loop are spread over time [default: poisson].
