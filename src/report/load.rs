@@ -26,10 +26,15 @@ use crate::{
 const SENTENCE: usize = 800;
 
 /// The meaning of the columns.
-pub(super) const NOTE: &str = "latency counts from the intended start, or in a closed loop from the end of the previous \
+const NOTE: &str = "latency counts from the intended start, or in a closed loop from the end of the previous \
      answer; p50 and p99 are means of the trials', the rest is of all latencies together; a percentile takes 10 beyond \
      it; req/s: right answers per second; errors have no latency; late p99: how late the generator started requests; past \
      1 ms, or at 95 % of a CPU, a cell is invalid";
+
+/// Returns the meaning of the columns; `None` where none of `cells` has a row.
+pub(super) fn note<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> Option<&'static str> {
+    cells.into_iter().any(has_row).then_some(NOTE)
+}
 
 /// Metrics that a short table omits.
 const DETAILS: [&str; 6] = ["of bound", "latencies", "p90", "service p99", "generator", "gens"];
@@ -91,7 +96,9 @@ pub fn load_table<'c>(cells: impl IntoIterator<Item = &'c Cell>, extent: Extent)
         }
     }
     text.push_str(&footnotes(cells.iter().map(|cell| cell.model.as_str())));
-    let _ = writeln!(text, "\n{NOTE}");
+    if let Some(note) = note(cells.iter().copied()) {
+        let _ = writeln!(text, "\n{note}");
+    }
     // Blocks of a table are never wider than the terminal.
     folded(&plain_lines(&text))
 }
@@ -118,8 +125,13 @@ fn described(cell: &Cell) -> String {
     }
 }
 
+/// Returns whether the cell is a load with figures.
+fn has_row(cell: &Cell) -> bool {
+    cell.state == State::Ok && cell.latency.is_some() && cell.load.is_some()
+}
+
 fn row(cell: &Cell, metrics: &[&Metric], marks: &[&str]) -> Option<Vec<String>> {
-    (cell.state == State::Ok && cell.latency.is_some() && cell.load.is_some()).then(|| {
+    has_row(cell).then(|| {
         let figure = |(metric, mark): (&&Metric, &&str)| format!("{mark}{}", shown(metric, cell));
         let figures = metrics.iter().zip(marks).map(figure);
         std::iter::once(cell.model.clone()).chain(figures).collect()

@@ -102,14 +102,42 @@ pub(super) fn usual_trials(cells: &[&Cell]) -> usize {
     measured().map(|cell| cell.trials()).max_by_key(|n| (times(*n), *n)).unwrap_or(0)
 }
 
-/// Returns the meaning of the marks.
-pub(super) fn marks() -> String {
-    format!(
-        "* fastest at its scale, = tied with it: no test over the passes, paired where both ran, finds it over 0.2 % \
-         slower (5 %, Holm over all models). Models offered jobs from inside are ranked apart, and one alone has no mark. \
-         Not ranked: fewer than {FEWEST_TRIALS} trials (n=1, n=2), waits under {} ms",
-        SHORTEST_RANKED_NS / 1_000_000
-    )
+/// Returns the meaning of the marks in the tables of `cells`, or why there are none; `None` where there are not two models
+/// to rank.
+pub(super) fn marks(cells: &[&Cell]) -> Option<String> {
+    let of = |cell: &Cell| (cell.workload.clone(), cell.scale);
+    let rows = in_order(cells.iter().map(|cell| of(cell)));
+    let given: Vec<&str> = rows
+        .iter()
+        .flat_map(|row| {
+            let at: Vec<&Cell> = cells.iter().copied().filter(|cell| of(cell) == *row).collect();
+            ranked(&at)
+        })
+        .collect();
+    let least = SHORTEST_RANKED_NS / 1_000_000;
+    let test = "over 0.2 % slower (5 %, Holm over all models)";
+    let what = if given.contains(&"=") {
+        format!(
+            "* fastest at its scale, = tied with it: no test over the passes, paired where both ran, finds it {test}"
+        )
+    } else if given.contains(&"*") {
+        format!(
+            "* fastest at its scale: tests over the passes, paired where both ran, find all others {test}"
+        )
+    } else {
+        let measured = cells.iter().filter(|cell| cell.state == State::Ok);
+        let models = in_order(measured.map(|cell| cell.model.as_str())).len();
+        return (models > 1).then(|| {
+            format!(
+                "nothing is ranked: that takes two models at one scale, both or neither offered jobs from inside, with at \
+                 least {FEWEST_TRIALS} trials and waits of at least {least} ms"
+            )
+        });
+    };
+    Some(format!(
+        "{what}. Models offered jobs from inside are ranked apart, and one alone has no mark. Not ranked: fewer than \
+         {FEWEST_TRIALS} trials (n=1, n=2), waits under {least} ms"
+    ))
 }
 
 /// Returns the meaning of the marks in the table, and of the suffixes of figures.
@@ -132,15 +160,16 @@ fn legend(cells: &[&Cell], usual: usize, fields: Fields) -> String {
         None => String::new(),
         Some(_) if fields == Fields::Intervals => "; ±: half of the 95 % interval".into(),
         Some((half, cell)) => format!(
-            "; ±: half of the 95 % interval, at most {} % ({} {} at {}); `paceline report --format table \
+            "; ±: half of the 95 % interval, the widest: {} ({} {} at {}); `paceline report --format table \
              --all` shows each",
-            half.ceil(),
+            plus_minus(half),
             cell.workload,
             cell.model,
             count(cell.scale)
         ),
     };
-    format!("{}\n{of}{interval}", marks())
+    let marks = marks(cells).map_or_else(String::new, |marks| marks + "\n");
+    format!("{marks}{of}{interval}")
 }
 
 /// Returns what broke first in each series whose scales were climbed.
@@ -333,9 +362,14 @@ pub(super) fn spread(cell: &Cell) -> String {
     let half = cell.jobs_per_second.and_then(Estimate::half_percent);
     match half {
         _ if (1..FEWEST_TRIALS).contains(&cell.trials()) => format!("n={}", cell.trials()),
-        Some(half) => format!("±{half:.*}%", usize::from(half < 9.95)),
+        Some(half) => plus_minus(half),
         None => String::new(),
     }
+}
+
+/// Formats half of an interval, in percent, in one way wherever it is told.
+fn plus_minus(half: f64) -> String {
+    format!("±{half:.*}%", usize::from(half < 9.95))
 }
 
 pub(super) fn several_workers(cells: &[&Cell]) -> bool {

@@ -1,7 +1,7 @@
 //! Which servers lead a column of the table of a load, and which are tied with them.
 
 use crate::{
-    load::Metric,
+    load::{METRICS, Metric},
     record::{Cell, RankedBy, SHORTEST_RANKED_NS, State, leaders_by},
     stats::FEWEST_TRIALS,
 };
@@ -48,14 +48,26 @@ pub(in crate::report) fn legend(cells: &[&Cell]) -> Option<String> {
     if measured(cells).count() < 2 {
         return None;
     }
-    Some(match unranked(cells) {
-        Some(why) => format!("not ranked: {why}"),
-        None => format!(
-            "* best of its column, = tied with it: no paired test over the trials finds it over 0.2 % behind (5 %, Holm over all \
-             servers). Ranked: p50, p99 and, in a closed loop, req/s, where each of at least {FEWEST_TRIALS} trials has \
-             the figure; not servers with errors, nor latencies that are mostly the generator's lateness"
-        ),
-    })
+    if let Some(why) = unranked(cells) {
+        return Some(format!("not ranked: {why}"));
+    }
+    let given: Vec<&str> = METRICS.iter().flat_map(|metric| marks(cells, metric)).collect();
+    let test = "over 0.2 % behind (5 %, Holm over all servers). Ranked:";
+    let what = if given.contains(&"=") {
+        format!(
+            "* best of its column, = tied with it: no paired test over the trials finds it {test}"
+        )
+    } else if given.contains(&"*") {
+        format!(
+            "* best of its column: paired tests over the trials find all other ranked servers {test}"
+        )
+    } else {
+        "no server is ranked. What can be:".to_owned()
+    };
+    Some(format!(
+        "{what} p50, p99 and, in a closed loop, req/s, where each of at least {FEWEST_TRIALS} trials has the figure; not \
+         servers with errors, nor latencies that are mostly the generator's lateness"
+    ))
 }
 
 /// Returns why servers cannot be compared, if so.
@@ -90,10 +102,7 @@ mod tests {
         super::{Extent, load_table},
         *,
     };
-    use crate::{
-        load::METRICS,
-        record::{Estimate, LoadFigures, Loop, PerTrial},
-    };
+    use crate::record::{Estimate, LoadFigures, Loop, PerTrial};
     use paceline_core::{histogram::Histogram, perform::Placement};
 
     /// A server in a closed loop whose trials take around `ms` to answer, `turn` says in which order.
@@ -159,6 +168,36 @@ mod tests {
         let mut cells = three();
         cells[0].load.as_mut().unwrap().errors.insert("timeout".into(), 1);
         assert_eq!(of(&cells, "p50"), ["", "*", ""]);
+    }
+
+    #[test]
+    fn only_marks_that_are_in_the_table_are_explained() {
+        assert!(legend_of(&three()).starts_with("* best of its column, = tied with it: "));
+        let mut cells = vec![three().remove(0), three().remove(2)];
+        cells[1].placement = Placement::Inside;
+        assert_eq!(of(&cells, "p50"), ["*", ""]);
+        let said = legend_of(&cells);
+        assert!(said.starts_with("* best of its column: ") && !said.contains('='), "{said}");
+        for cell in &mut cells {
+            cell.load.as_mut().unwrap().errors.insert("timeout".into(), 1);
+        }
+        let said = legend_of(&cells);
+        assert!(said.starts_with("no server is ranked") && !said.contains('*'), "{said}");
+    }
+
+    #[test]
+    fn columns_are_explained_only_where_a_server_has_figures() {
+        let short = |cells: &[Cell]| load_table(cells, Extent::Short);
+        let mut cells = three();
+        let mut times = Histogram::default();
+        times.record(1_000_000);
+        cells[0].latency = times.distribution();
+        assert!(short(&cells).contains("late p99: how late"));
+        for cell in &mut cells {
+            (cell.state, cell.reason) = (State::Refused, Some("for a test".into()));
+        }
+        let text = short(&cells);
+        assert!(text.contains("for a test") && !text.contains("late p99"), "{text}");
     }
 
     #[test]

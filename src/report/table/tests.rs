@@ -54,11 +54,36 @@ fn the_best_is_marked_with_all_that_no_test_tells_from_it() {
 }
 
 #[test]
-fn the_widest_interval_is_not_rounded_to_a_narrower_one() {
-    let jobs_per_second = Some(Estimate { value: 1000.0, lower: 876.0, upper: 1124.0 });
-    let wide = Cell { jobs_per_second, ..cell("tokio", 1000.0, 1.0, LONG) };
-    let text = legend(&[&wide, &cell("smol", 1000.0, 1.0, LONG)], 5, Fields::Trials);
-    assert!(text.contains("at most 13 % (sleep tokio at 10)"), "{text}");
+fn the_widest_interval_is_rounded_as_in_the_table() {
+    let smol = cell("smol", 1000.0, 1.0, LONG);
+    for (half, said) in [(124.0, "±12%"), (12.4, "±1.2%"), (1270.0, "±127%")] {
+        let (lower, upper) = (1000.0 - half, 1000.0 + half);
+        let jobs_per_second = Some(Estimate { value: 1000.0, lower, upper });
+        let wide = Cell { jobs_per_second, ..cell("tokio", 1000.0, 1.0, LONG) };
+        // Narrower than any that is tried above.
+        let even = Estimate { value: 1000.0, lower: 999.0, upper: 1001.0 };
+        let smol = Cell { jobs_per_second: Some(even), ..smol.clone() };
+        let text = legend(&[&wide, &smol], 5, Fields::Trials);
+        assert!(text.contains(&format!("the widest: {said} (sleep tokio at 10)")), "{text}");
+        assert!(figure(&wide, "").ends_with(said), "{}", figure(&wide, ""));
+    }
+}
+
+#[test]
+fn only_marks_that_are_in_the_table_are_explained() {
+    let fast = || cell("tokio", 100.0, 5.0, LONG);
+    let tied = [fast(), cell("smol", 98.0, 5.0, LONG), cell("pool", 50.0, 1.0, LONG)];
+    let told = |cells: &[Cell]| short(cells).replace('\n', " ");
+    assert!(told(&tied).contains("* fastest at its scale, = tied with it: "), "{}", told(&tied));
+    let apart = told(&[fast(), cell("pool", 50.0, 1.0, LONG)]);
+    assert!(apart.contains(" *") && apart.contains("* fastest at its scale: "), "{apart}");
+    assert!(!apart.contains('=') || !apart.contains("= tied"), "{apart}");
+    // Several models of which none is ranked: why, and nothing of marks.
+    let brief = told(&[cell("tokio", 100.0, 1.0, 1), cell("pool", 50.0, 1.0, 1)]);
+    assert!(brief.contains("nothing is ranked: ") && !brief.contains('*'), "{brief}");
+    let alone = told(&[fast()]);
+    assert!(!alone.contains('*') && !alone.contains("ranked"), "{alone}");
+    assert!(alone.contains("each figure: 5 trials"), "{alone}");
 }
 
 #[test]

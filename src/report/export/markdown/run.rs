@@ -3,7 +3,7 @@
 use super::{
     super::super::{
         load::{
-            BY_URL, NOTE, errors, few_trials, has_late_url, late_remark, least_legend, of_url,
+            BY_URL, errors, few_trials, has_late_url, late_remark, least_legend, note, of_url,
             rank_legend, rank_marks, shown as shown_metric,
         },
         table::{
@@ -69,10 +69,13 @@ pub(super) fn markdown(record: &Record) -> String {
         ));
     }
     // What batches and servers under load have is told where there are some.
-    let has = |loads: bool| cells.iter().any(|cell| cell.load.is_some() == loads);
-    let batches = has(false) || cells.is_empty();
-    let of_batches = || format!("{}. Trials of a figure: {usual}, or as in brackets", marks());
-    for note in batches.then(of_batches).into_iter().chain(has(true).then(|| capital(NOTE))) {
+    let batches: Vec<&Cell> = cells.iter().copied().filter(|cell| cell.load.is_none()).collect();
+    let trials = (usual > 0 && !batches.is_empty())
+        .then(|| format!("Trials of a figure: {usual}, or as in brackets"));
+    let of_batches: Vec<String> = marks(&batches).into_iter().chain(trials).collect();
+    let of_batches = (!of_batches.is_empty()).then(|| of_batches.join(". "));
+    let of_loads = note(cells.iter().copied()).map(capital);
+    for note in of_batches.into_iter().chain(of_loads) {
         page.always(&format!("\n<sub>{}</sub>", escaped(&note)));
     }
     page.text
