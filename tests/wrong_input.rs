@@ -199,7 +199,9 @@ gate --base main => there is no cargo project here: go to the folder of one, or 
 init gate => there is no cargo project here; go to the folder of one
 gate --base x --trials 1 => the number of trials must be at least 5
 gate --base x --patience x => the patience is a time such as 10s
-gate --base x --margin abc => such as 3%
+gate --base x --margin abc => --margin abc: a margin is a percentage of 0% to 100%, such as 3%
+gate --base x --config number.toml => number.toml: line 1: `margin = 3`: write a percentage of 0% to 100% in quotes, such as "3%"
+gate --base x --config regex.toml => regex.toml: line 2: `name = '('`: this is no regular expression: unclosed group
 gate --base x --export foo=x => choose one of markdown
 gate --base x --metric speed => throughput, p50, p99, cpu, memory
 gate --base x --export markdown => FORMAT=FILE
@@ -237,6 +239,8 @@ fn folder() -> tempfile::TempDir {
         ("typo.toml", b"name = \"x\"\njob = [{ sleeep = \"1ms\" }]\n".to_vec()),
         ("same.toml", format!("name = \"echo\"\n{sleep}]\n").into_bytes()),
         ("tool", b"#!/bin/sh\n".to_vec()),
+        ("number.toml", b"margin = 3\n".to_vec()),
+        ("regex.toml", b"[[cell]]\nname = '('\n".to_vec()),
         ("empty.toml", vec![]),
         ("none", b"# nothing\n".to_vec()),
         ("two", b"http://127.0.0.1:1/\nhttp://127.0.0.1:2/\n".to_vec()),

@@ -4,12 +4,17 @@ use std::path::Path;
 
 use paceline_core::file::read_text;
 use regex::Regex;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
 
-use crate::output::listed;
+use crate::{
+    output::{listed, shorten},
+    start::parse_regex,
+};
 
 /// The most cells that a sentence names.
 const NAMED: usize = 5;
+/// The most characters of a line that an error quotes.
+const LINE: usize = 80;
 /// The greatest size of a margin file, in bytes.
 const MOST: u64 = 1 << 20;
 
@@ -42,10 +47,10 @@ pub struct Margins {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Text {
-    margin: Option<String>,
-    clear_margin: Option<String>,
-    layout_sd: Option<String>,
-    count_margin: Option<String>,
+    margin: Option<Percentage>,
+    clear_margin: Option<Percentage>,
+    layout_sd: Option<Percentage>,
+    count_margin: Option<Percentage>,
     #[serde(default)]
     cell: Vec<CellMargins>,
 }
@@ -53,11 +58,35 @@ struct Text {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CellMargins {
-    name: String,
-    margin: Option<String>,
-    clear_margin: Option<String>,
-    layout_sd: Option<String>,
-    count_margin: Option<String>,
+    name: Pattern,
+    margin: Option<Percentage>,
+    clear_margin: Option<Percentage>,
+    layout_sd: Option<Percentage>,
+    count_margin: Option<Percentage>,
+}
+
+/// A value such as `"3%"`. A bare number would leave open whether 3 is a share or a percentage.
+struct Percentage(String);
+
+impl<'de> Deserialize<'de> for Percentage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = toml::Value::deserialize(deserializer)?;
+        let text = value.as_str().filter(|text| percent(text).is_ok());
+        let allowed = "write a percentage of 0% to 100% in quotes, such as \"3%\"";
+        text.map(|text| Percentage(text.to_owned())).ok_or_else(|| D::Error::custom(allowed))
+    }
+}
+
+/// A regular expression that matches the whole name of a cell.
+struct Pattern(Regex);
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        // By itself, because an error shows the end of what was parsed.
+        let whole = parse_regex(&name).and_then(|_| parse_regex(&format!("^(?:{name})$")));
+        whole.map(Pattern).map_err(D::Error::custom)
+    }
 }
 
 /// Settings from a file or the command line; the rest is unchanged.
@@ -75,22 +104,23 @@ pub struct MarginOverrides {
 
 impl MarginOverrides {
     fn over(&self, under: Margin) -> Result<Margin, String> {
-        let read = |text: &Option<String>, otherwise| match text {
-            Some(text) => percent(text),
+        // Values of a file were checked as it was read, so one that is wrong here is an option's.
+        let read = |option: &str, text: &Option<String>, otherwise| match text {
+            Some(text) => percent(text).map_err(|why| format!("{option} {text}: {why}")),
             None => Ok(otherwise),
         };
         let margin = Margin {
-            margin: read(&self.margin, under.margin)?,
-            clear: read(&self.clear_margin, under.clear)?,
-            layout_sd: read(&self.layout_sd, under.layout_sd)?,
-            count: read(&self.count_margin, under.count)?,
+            margin: read("--margin", &self.margin, under.margin)?,
+            clear: read("--clear-margin", &self.clear_margin, under.clear)?,
+            layout_sd: read("layout_sd", &self.layout_sd, under.layout_sd)?,
+            count: read("count_margin", &self.count_margin, under.count)?,
         };
         if margin.count <= 0.0 {
-            return Err("a margin of counts is over 0 %, such as 0.5 %".into());
+            return Err("a margin of counts, count_margin, is over 0 %, such as 0.5 %".into());
         }
         if margin.clear < margin.margin || margin.margin <= 0.0 {
             return Err(format!(
-                "a margin is over 0 % and at most the clear margin: {} % and {} % are not",
+                "a margin is over 0 % and at most the clear margin, clear_margin: {} % and {} % are not",
                 100.0 * margin.margin,
                 100.0 * margin.clear
             ));
@@ -123,16 +153,21 @@ impl Margins {
             None => Text::default(),
         };
         let Text { margin, clear_margin, layout_sd, count_margin, cell } = text;
-        let of_file = MarginOverrides { margin, clear_margin, layout_sd, count_margin };
-        let of_all = given.over(of_file.over(Margin::default())?)?;
+        let of = |[margin, clear_margin, layout_sd, count_margin]: [Option<Percentage>; 4]| {
+            let [margin, clear_margin, layout_sd, count_margin] =
+                [margin, clear_margin, layout_sd, count_margin].map(|of| of.map(|of| of.0));
+            MarginOverrides { margin, clear_margin, layout_sd, count_margin }
+        };
+        let place = file.map(|(place, _)| format!("{place}: ")).unwrap_or_default();
+        let of_file = of([margin, clear_margin, layout_sd, count_margin]);
+        let of_file = of_file.over(Margin::default()).map_err(|why| format!("{place}{why}"))?;
+        let of_all = given.over(of_file)?;
         let mut of_some = Vec::new();
         for CellMargins { name, margin, clear_margin, layout_sd, count_margin } in cell {
-            let given = MarginOverrides { margin, clear_margin, layout_sd, count_margin };
-            let pattern = Regex::new(&format!("^(?:{name})$"))
-                .map_err(|_| format!("`{name}` is not a regular expression"))?;
+            let given = of([margin, clear_margin, layout_sd, count_margin]);
             // Errors must appear before anything is measured.
-            given.over(of_all).map_err(|why| format!("of `{name}`: {why}"))?;
-            of_some.push((pattern, given));
+            given.over(of_all).map_err(|why| format!("{place}of `{}`: {why}", shown(&name.0)))?;
+            of_some.push((name.0, given));
         }
         Ok(Margins { of_all, of_some })
     }
@@ -154,9 +189,7 @@ impl Margins {
     pub fn unused(&self, cells: &[String]) -> Option<String> {
         let is_unused = |pattern: &&Regex| !cells.iter().any(|cell| pattern.is_match(cell));
         let unused = self.of_some.iter().map(|(pattern, _)| pattern).filter(is_unused);
-        let names = unused.map(|pattern| {
-            pattern.as_str().trim_start_matches("^(?:").trim_end_matches(")$").to_owned()
-        });
+        let names = unused.map(|pattern| shown(pattern).to_owned());
         let names = listed(&names.collect::<Vec<_>>(), NAMED);
         (!names.is_empty())
             .then(|| format!("there are margins for cells that do not exist: {names}"))
@@ -208,10 +241,21 @@ impl Margin {
     }
 }
 
+/// Returns the pattern as the file has it.
+fn shown(pattern: &Regex) -> &str {
+    pattern.as_str().trim_start_matches("^(?:").trim_end_matches(")$")
+}
+
 fn parse(text: &str) -> Result<Text, String> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        format!("line {line}: {}", error.message())
+        // The line has the key, which the error lacks.
+        let typed = text.lines().nth(line - 1).unwrap_or_default().trim();
+        let typed = match typed {
+            "" => String::new(),
+            typed => format!("`{}`: ", shorten(typed, LINE)),
+        };
+        format!("line {line}: {typed}{}", error.message())
     })
 }
 
@@ -221,7 +265,7 @@ fn percent(text: &str) -> Result<f64, String> {
     let number = digits.and_then(|digits| digits.parse::<f64>().ok());
     match number.filter(|number| (0.0..=100.0).contains(number)) {
         Some(number) => Ok(number / 100.0),
-        None => Err(format!("a margin is a percentage of 0% to 100%, such as 3%, not `{text}`")),
+        None => Err("a margin is a percentage of 0% to 100%, such as 3%".into()),
     }
 }
 
@@ -296,11 +340,38 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_value_is_told_with_its_file_its_line_and_what_is_allowed() {
+        let none = MarginOverrides::default();
+        let why = |text: &str| Margins::of_text(Some(("gate.toml", text)), &none).unwrap_err();
+        let allowed = "a percentage of 0% to 100% in quotes, such as \"3%\"";
+        for (text, place) in [
+            ("margin = 3", "gate.toml: line 1: `margin = 3`: "),
+            ("\nclear_margin = 0.05", "gate.toml: line 2: `clear_margin = 0.05`: "),
+            ("margin = \"3\"", "gate.toml: line 1: `margin = \"3\"`: "),
+            ("margin = true", "gate.toml: line 1: `margin = true`: "),
+            ("[[cell]]\nname = 'x'\nlayout_sd = 1", "gate.toml: line 3: `layout_sd = 1`: "),
+        ] {
+            assert_eq!(why(text), format!("{place}write {allowed}"));
+        }
+        let said = why("[[cell]]\nname = 'y'\n[[cell]]\nname = 'x('");
+        let regex = "gate.toml: line 4: `name = 'x('`: this is no regular expression: unclosed";
+        assert!(said.starts_with(regex), "{said}");
+        for text in ["margin = \"9%\"", "[[cell]]\nname = 'x'\nmargin = \"9%\""] {
+            let said = why(text);
+            assert!(said.starts_with("gate.toml: ") && said.contains("clear_margin"), "{said}");
+        }
+        assert!(why("count_margin = \"0%\"").starts_with("gate.toml: a margin of counts"));
+        let given = MarginOverrides { margin: Some("3".into()), ..none };
+        let said = Margins::of_text(None, &given).unwrap_err();
+        assert_eq!(said, "--margin 3: a margin is a percentage of 0% to 100%, such as 3%");
+    }
+
+    #[test]
     fn faults_name_the_line_and_what_is_right() {
         let none = MarginOverrides::default();
         let why = read("margin = \"2%\"\nfoo = [\n", &none).unwrap_err();
         assert!(why.contains("line 2") || why.contains("line 3"), "{why}");
-        assert!(read("margin = \"x\"", &none).unwrap_err().contains("such as 3%"));
+        assert!(read("margin = \"x\"", &none).unwrap_err().contains("such as \"3%\""));
         assert!(read("margin = \"9%\"", &none).unwrap_err().contains("at most the clear margin"));
         assert!(read("count_margin = \"0%\"", &none).unwrap_err().contains("over 0 %"));
         assert!(read("[[cell]]\nname = '('\n", &none).unwrap_err().contains("regular expression"));
