@@ -109,11 +109,21 @@ fn a_bench_that_was_named_is_built_and_one_that_is_not_there_has_its_sentence() 
     assert!(said.starts_with("there is no bench `secnd` in the package tiny: did you mean"));
     // It is not in every revision.
     let project = Project::here(&tiny.folder, None, Some("second")).unwrap();
-    let said = usage(project.build(&project.resolve("HEAD~1").unwrap(), false, &|_| ()));
-    assert!(
-        said.starts_with("the revision `HEAD~1` does not build; cargo says\nerror: "),
-        "{said}"
-    );
+    let of = |revision| usage(project.build(&project.resolve(revision).unwrap(), false, &|_| ()));
+    let lacks = |revision| {
+        format!(
+            "the revision `{revision}` has no bench `second` in the package tiny: commit the bench, and gate later changes \
+             against that commit"
+        )
+    };
+    assert_eq!(of("HEAD~1"), lacks("HEAD~1"));
+    // Its entry in Cargo.toml was committed without it.
+    let entry = "[[bench]]\nname = \"second\"\nharness = false\n";
+    tiny.write("Cargo.toml", &format!("{MANIFEST}{entry}"));
+    fs::remove_file(tiny.folder.join("benches/second.rs")).unwrap();
+    tiny.commit("entry");
+    tiny.write("benches/second.rs", "fn main() {}\n");
+    assert_eq!(of("HEAD"), lacks("HEAD"));
     tiny.no_worktree_is_left();
 }
 

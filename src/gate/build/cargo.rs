@@ -186,6 +186,16 @@ fn program(layout: &Layout, messages: &[Message]) -> Option<PathBuf> {
 }
 
 fn failure(layout: &Layout, who: &str, said: &ToolOutput, messages: &[Message]) -> GateError {
+    // The bench is in the working tree, or there would be no build: it is not committed yet, or was not at that revision.
+    if let BuildTarget::Bench(name) = &layout.what
+        && said.err.iter().any(|line| is_missing(line, name))
+    {
+        let package = &layout.package;
+        return GateError::usage(format!(
+            "{who} has no bench `{name}` in the package {package}: commit the bench, and gate later changes against that \
+             commit"
+        ));
+    }
     let first = messages.iter().find_map(|message| match message {
         Message::Diagnosed { message } if message.level.starts_with("error") => {
             message.rendered.as_deref()
@@ -201,6 +211,12 @@ fn failure(layout: &Layout, who: &str, said: &ToolOutput, messages: &[Message]) 
     let mut all = said.err.clone();
     all.extend(first.map(str::to_owned));
     GateError::of_tool(&all, &layout.target, GateError::usage(message))
+}
+
+/// Returns whether cargo says in `line` that the bench is not in Cargo.toml, or not where that has it.
+fn is_missing(line: &str, bench: &str) -> bool {
+    line.contains(&format!("no bench target named `{bench}`"))
+        || line.contains(&format!("can't find `{bench}` bench"))
 }
 
 /// Returns cargo's output from its first error on.
