@@ -295,7 +295,7 @@ fn ctrl_c_keeps_the_trials_that_had_ended() {
     assert!((1..50).contains(&ran), "{ran}");
     let page = std::fs::read_to_string(record.join("report.html")).unwrap();
     let markdown =
-        program::run(folder.path(), &["report", record.to_str().unwrap(), "--format", "markdown"]);
+        program::run(folder.path(), ["report", record.to_str().unwrap(), "--format", "markdown"]);
     for shown in [text(&output.stdout), page, text(&markdown.stdout)] {
         assert!(shown.contains(&why), "{shown}");
     }
