@@ -239,13 +239,19 @@ pub fn main() -> ExitCode {
 
 fn measure(asked: &RunArguments) -> Result<u8, CliError> {
     refuse_debug_build().map_err(usage)?;
-    let record =
-        if asked.resume { Some(unfinished(&asked.output.out).map_err(unfit)?) } else { None };
+    let record = asked.resume.then(|| unfinished(&asked.output.out)).transpose().map_err(unfit)?;
     let arguments = match &record {
         Some(record) => &begun_with(record, asked)?,
         None => asked,
     };
-    let mut order = order(arguments)?;
+    let mut order = order(arguments).map_err(|CliError(code, why)| match &record {
+        // What it names was named then, not now.
+        Some(Record { run, .. }) => {
+            let (id, said) = (&run.id, run.command.join(" "));
+            CliError(code, format!("{id} was begun by `{said}`, and now {why}"))
+        }
+        None => CliError(code, why),
+    })?;
     if let Some(record) = &record {
         record.may_go_on(&mut order.workloads).map_err(unfit)?;
     }

@@ -227,6 +227,20 @@ fn a_cell_that_lacks_trials_gets_the_rest_in_a_run_with_a_new_budget() {
 }
 
 #[test]
+fn a_run_whose_file_is_gone_says_what_began_it_and_which_file_that_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.toml");
+    fs::write(&file, "name = \"mine\"\njob = []").unwrap();
+    let run = "run mine.toml --model sequential --scale 1 --trials 1";
+    printed(&ended(started(folder.path(), run)), 0);
+    fs::remove_file(file).unwrap();
+    let ended = resume(folder.path());
+    let why = said(&ended);
+    assert_eq!(ended.status.code(), Some(2), "{why}");
+    assert!(why.contains(&format!("{run}`, and now there is no file mine.toml")), "{why}");
+}
+
+#[test]
 fn connections_that_are_dropped_while_latencies_are_recorded_invalidate_a_cell() {
     let folder = tempfile::tempdir().unwrap();
     let job = "name = \"slow\"\njob = [{ connect = \"echo\" }, { sleep = \"2s\" }]";

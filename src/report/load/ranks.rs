@@ -198,6 +198,7 @@ mod tests {
         }
         let text = short(&cells);
         assert!(text.contains("for a test") && !text.contains("late p99"), "{text}");
+        assert!(text.contains("at 1 connection)"), "{text}");
     }
 
     #[test]

@@ -15,15 +15,15 @@ const MOST_REASONS: usize = 8;
 
 /// Returns a line for each reason why cells have no figure, with their number and the remedy; most frequent first.
 pub(in crate::report) fn missing(cells: &[&Cell]) -> Vec<String> {
-    missing_at(cells, "")
+    missing_at(cells, None)
 }
 
 /// Returns the same for servers, whose scales are connections.
 pub(in crate::report) fn missing_under_load(cells: &[&Cell]) -> Vec<String> {
-    missing_at(cells, " connections")
+    missing_at(cells, Some("connection"))
 }
 
-fn missing_at(cells: &[&Cell], unit: &str) -> Vec<String> {
+fn missing_at(cells: &[&Cell], unit: Option<&str>) -> Vec<String> {
     let groups = by_reason(cells);
     let mut lines: Vec<String> =
         groups.iter().take(MOST_REASONS).map(|of| line(of, unit)).collect();
@@ -52,7 +52,7 @@ pub(in crate::report) fn by_reason<'a>(cells: &[&'a Cell]) -> Vec<Vec<&'a Cell>>
 }
 
 /// Returns `12 cells skipped (sequential, pool; at 1 000 to 100 000): no room …`.
-fn line(cells: &[&Cell], unit: &str) -> String {
+fn line(cells: &[&Cell], unit: Option<&str>) -> String {
     let state = cells[0].state;
     let models = in_order(cells.iter().map(|cell| cell.model.as_str())).join(", ");
     let why = match state {
@@ -70,13 +70,10 @@ fn line(cells: &[&Cell], unit: &str) -> String {
         _ => why(cells),
     };
     let scales = cells.iter().map(|cell| cell.scale);
-    let at = match (scales.clone().min(), scales.max()) {
-        (Some(least), Some(most)) if least != most => {
-            format!("{} to {}", count(least), count(most))
-        }
-        (_, most) => most.map_or_else(String::new, count),
-    };
-    format!("{} {} ({models}; at {at}{unit}): {why}", counted(cells.len(), "cell"), word(state))
+    let (least, most) = (scales.clone().min().unwrap_or(0), scales.max().unwrap_or(0));
+    let from = if least == most { String::new() } else { format!("{} to ", count(least)) };
+    let most = unit.map_or_else(|| count(most), |unit| counted(most, unit));
+    format!("{} {} ({models}; at {from}{most}): {why}", counted(cells.len(), "cell"), word(state))
 }
 
 /// Returns the reason of cells of one kind: that of the greatest scale, which needs most. If the others have reasons of
