@@ -304,9 +304,11 @@ pub const USED_UP: &str = " before the budget was used up";
 /// The same, after Ctrl-C.
 pub const INTERRUPTED: &str = " before it was interrupted";
 
-/// Returns that a cell has fewer trials than were asked for, and why it has no more.
-pub fn some_ran(ran: usize, wanted: u32, why: &str) -> String {
-    format!("{ran} of {} ran{why}", counted(wanted as usize, "trial"))
+/// Returns a cell with the reason that fewer trials `ran` than were `wanted`, and `why` there are no more. A reason that it
+/// has says more.
+pub fn some_ran(cell: Cell, ran: usize, wanted: u32, why: &str) -> Cell {
+    let some = || format!("{ran} of {} ran{why}", counted(wanted as usize, "trial"));
+    Cell { reason: cell.reason.clone().or_else(|| Some(some())), ..cell }
 }
 
 /// Returns the state of a cell whose process gave this error instead of a figure.

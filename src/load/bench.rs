@@ -293,9 +293,7 @@ impl Bench<'_> {
         trials: &[TrialResult],
         why: &str,
     ) -> Cell {
-        let cell = self.cell_of_trials(served, drive, trials);
-        let some = || some_ran(trials.len(), self.trials, why);
-        Cell { reason: cell.reason.clone().or_else(|| Some(some())), ..cell }
+        some_ran(self.cell_of_trials(served, drive, trials), trials.len(), self.trials, why)
     }
 
     /// Returns the cell of all trials; failed if one of their histograms cannot be read.

@@ -9,7 +9,7 @@ pub(super) use reasons::{
     of_over_half_an_hour, remarks as figure_remarks, was_cut_off, why,
 };
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use super::{details::details, unreliable::footnotes};
 use crate::{
@@ -105,15 +105,11 @@ pub(super) fn usual_trials(cells: &[&Cell]) -> usize {
 /// Returns the meaning of the marks in the tables of `cells`, or why there are none; `None` where there are not two models
 /// to rank.
 pub(super) fn marks(cells: &[&Cell]) -> Option<String> {
-    let of = |cell: &Cell| (cell.workload.clone(), cell.scale);
-    let rows = in_order(cells.iter().map(|cell| of(cell)));
-    let given: Vec<&str> = rows
-        .iter()
-        .flat_map(|row| {
-            let at: Vec<&Cell> = cells.iter().copied().filter(|cell| of(cell) == *row).collect();
-            ranked(&at)
-        })
-        .collect();
+    let mut rows: BTreeMap<(&str, usize), Vec<&Cell>> = BTreeMap::new();
+    for cell in cells {
+        rows.entry((&cell.workload, cell.scale)).or_default().push(cell);
+    }
+    let given: Vec<&str> = rows.values().flat_map(|row| ranked(row)).collect();
     let least = SHORTEST_RANKED_NS / 1_000_000;
     let test = "over 0.2 % slower (5 %, Holm over all models)";
     let what = if given.contains(&"=") {

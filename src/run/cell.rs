@@ -209,9 +209,7 @@ impl<'a> CellInProgress<'a> {
         if self.trials.is_empty() {
             return skipped;
         }
-        let cell = self.cell(session);
-        let some = || some_ran(self.trials.len(), self.wanted(), more);
-        Cell { reason: cell.reason.clone().or_else(|| Some(some())), ..cell }
+        some_ran(self.cell(session), self.trials.len(), self.wanted(), more)
     }
 
     /// Returns the time limit of the host's first batch, with the checksums that it computes first.

@@ -81,6 +81,9 @@ fn only_marks_that_are_in_the_table_are_explained() {
     // Several models of which none is ranked: why, and nothing of marks.
     let brief = told(&[cell("tokio", 100.0, 1.0, 1), cell("pool", 50.0, 1.0, 1)]);
     assert!(brief.contains("nothing is ranked: ") && !brief.contains('*'), "{brief}");
+    // Nor are models that have no scale in common.
+    let apart = told(&[fast(), Cell { scale: 100, ..cell("smol", 98.0, 5.0, LONG) }]);
+    assert!(apart.contains("nothing is ranked: ") && !apart.contains('*'), "{apart}");
     let alone = told(&[fast()]);
     assert!(!alone.contains('*') && !alone.contains("ranked"), "{alone}");
     assert!(alone.contains("each figure: 5 trials"), "{alone}");
