@@ -262,11 +262,9 @@ macro_rules! dealt {
             for (go, _) in &workers {
                 go.try_send(()).expect("a worker ended early");
             }
-            let mut outputs = Vec::with_capacity(jobs as usize);
-            for (_, share) in &workers {
-                outputs.extend(share.recv().expect("a worker ended early"));
-            }
-            (start.elapsed(), outputs)
+            let shares = workers.iter().map(|(_, share)| share.recv().expect("a worker ended early"));
+            let shares: Vec<Vec<u64>> = shares.collect();
+            (start.elapsed(), shares.concat())
         })
     }};
 }

@@ -61,7 +61,11 @@ impl Runtime for AsyncStd {
         output.recv().expect("the root panicked")
     }
 
-    fn outside<F: Spawnable>(&self, jobs: usize, job: impl Maker<F>) -> Vec<F::Output> {
+    fn outside<F: Spawnable>(
+        &self,
+        jobs: usize,
+        job: impl Maker<F>,
+    ) -> impl IntoIterator<Item = F::Output> {
         task::block_on(self.gather(jobs, job))
     }
 

@@ -73,7 +73,11 @@ impl Runtime for Pool {
         unreachable!("a root that waits for its jobs would hold the worker that they need")
     }
 
-    fn outside<F: Spawnable>(&self, jobs: usize, job: impl Maker<F>) -> Vec<F::Output> {
+    fn outside<F: Spawnable>(
+        &self,
+        jobs: usize,
+        job: impl Maker<F>,
+    ) -> impl IntoIterator<Item = F::Output> {
         let queue = self.queue.as_ref().expect("it has not stopped");
         let (outputs, finished) = mpsc::channel();
         for index in 0..jobs {

@@ -98,14 +98,18 @@ impl Runtime for Pool {
         self.get().install(move || now(root))
     }
 
-    fn outside<F: Spawnable>(&self, jobs: usize, job: impl Maker<F>) -> Vec<F::Output> {
+    fn outside<F: Spawnable>(
+        &self,
+        jobs: usize,
+        job: impl Maker<F>,
+    ) -> impl IntoIterator<Item = F::Output> {
         let mut outputs: Vec<Option<F::Output>> = (0..jobs).map(|_| None).collect();
         self.get().in_place_scope(|scope| {
             for (index, output) in outputs.iter_mut().enumerate() {
                 scope.spawn(move |_| *output = Some(now(job(index))));
             }
         });
-        outputs.into_iter().map(|output| output.expect("a scope waits for all")).collect()
+        outputs.into_iter().map(|output| output.expect("a scope waits for all"))
     }
 
     fn serve<F: Spawnable<Output = ()>>(

@@ -76,7 +76,11 @@ impl Runtime for Threads {
         output.recv().expect("the root panicked")
     }
 
-    fn outside<F: Spawnable>(&self, jobs: usize, job: impl Maker<F>) -> Vec<F::Output> {
+    fn outside<F: Spawnable>(
+        &self,
+        jobs: usize,
+        job: impl Maker<F>,
+    ) -> impl IntoIterator<Item = F::Output> {
         smol::block_on(self.smol.gather(jobs, job))
     }
 

@@ -1,6 +1,8 @@
 //! `tokio`, `tokio-current-thread`, and `tokio+rayon`: tokio that offloads work to a rayon pool.
 
-use std::{cell::OnceCell, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    cell::OnceCell, convert::Infallible, io, iter, net::SocketAddr, sync::Arc, time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -179,7 +181,11 @@ impl<const RAYON: bool> Runtime for MultiThread<RAYON> {
         self.runtime.block_on(self.runtime.spawn(root)).expect("the root panicked")
     }
 
-    fn outside<F: Spawnable>(&self, jobs: usize, job: impl Maker<F>) -> Vec<F::Output> {
+    fn outside<F: Spawnable>(
+        &self,
+        jobs: usize,
+        job: impl Maker<F>,
+    ) -> impl IntoIterator<Item = F::Output> {
         self.runtime.block_on(Tokio::<RAYON>.gather(jobs, job))
     }
 
@@ -212,8 +218,12 @@ impl Runtime for CurrentThread {
         self.runtime.block_on(root)
     }
 
-    fn outside<F: Spawnable>(&self, _: usize, _: impl Maker<F>) -> Vec<F::Output> {
-        unreachable!("its only thread is the worker: there is no outside")
+    fn outside<F: Spawnable>(
+        &self,
+        _: usize,
+        _: impl Maker<F>,
+    ) -> impl IntoIterator<Item = F::Output> {
+        iter::from_fn(|| unreachable!("its only thread is the worker: there is no outside"))
     }
 
     fn serve<F: Spawnable<Output = ()>>(

@@ -168,7 +168,8 @@ fn created_in_a_batch<R: Runtime>(runtime: &R) -> Probed {
         let _ = model.sleep(PAUSE).await;
         begun.load(SeqCst)
     });
-    Probed::Created { at_once: None, before_awaited: seen[0] }
+    let before_awaited = seen.into_iter().next().expect("two jobs give two outputs");
+    Probed::Created { at_once: None, before_awaited }
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
-//! The sizes of the futures that tokio is handed.
+//! The sizes of the futures that tokio is handed, and what is inside the clock of a batch.
 
-use std::sync::Mutex;
+use std::{
+    cell::{Cell, RefCell},
+    sync::Mutex,
+    time::Instant,
+};
 
 use paceline_gated::clock::now;
 
@@ -70,10 +74,15 @@ fn no_jobs_future_is_so_large_that_tokio_boxes_it() {
     assert!(sizes.iter().all(|size| *size <= BOXED), "{sizes:?}");
 }
 
-/// The bytes of the futures that [`Weighing`] was handed.
-static HANDED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+thread_local! {
+    /// The bytes of the futures that [`Weighing`] was handed on this thread.
+    static HANDED: RefCell<Vec<usize>> = const { RefCell::new(vec![]) };
+    /// How often this thread has read the clock, and how often it had at each output that was taken of [`Weighing`].
+    static READ: Cell<usize> = const { Cell::new(0) };
+    static TAKEN: RefCell<Vec<usize>> = const { RefCell::new(vec![]) };
+}
 
-/// A runtime that notes the size of each future that it spawns.
+/// A runtime of the calling thread that notes the size of each future that it spawns, and when its outputs are taken.
 struct Weighing(CurrentThread);
 
 impl Runtime for Weighing {
@@ -91,13 +100,19 @@ impl Runtime for Weighing {
         self.0.root(root)
     }
 
-    fn outside<F: Spawnable>(&self, jobs: usize, job: impl Maker<F>) -> Vec<F::Output> {
+    fn outside<F: Spawnable>(
+        &self,
+        jobs: usize,
+        job: impl Maker<F>,
+    ) -> impl IntoIterator<Item = F::Output> {
         let weighed = move |index| {
             let future = job(index);
-            HANDED.lock().unwrap().push(size_of_val(&future));
+            HANDED.with_borrow_mut(|handed| handed.push(size_of_val(&future)));
             future
         };
-        self.0.root(Tokio::<false>.gather(jobs, weighed))
+        let outputs = self.0.root(Tokio::<false>.gather(jobs, weighed));
+        let take = |_: &F::Output| TAKEN.with_borrow_mut(|taken| taken.push(READ.get()));
+        outputs.into_iter().inspect(take)
     }
 
     fn serve<F: Spawnable<Output = ()>>(
@@ -127,12 +142,25 @@ fn a_batch_states_the_size_of_the_futures_that_its_jobs_run_in() {
     ] {
         let text = format!("name = \"weighed\"\njob = [{job}]");
         let jobs = Jobs::load(&Workload::parse("weighed", &text).unwrap());
-        HANDED.lock().unwrap().clear();
         let batch = weighing.batch(jobs, 3, Placement::Outside, now);
         assert!(batch.receipts.iter().all(Result::is_ok), "{job}");
-        assert_eq!(*HANDED.lock().unwrap(), [built; 3], "{job}");
+        assert_eq!(HANDED.take(), [built; 3], "{job}");
         assert_eq!(batch.future_bytes, Some(built), "{job}");
     }
+}
+
+#[test]
+fn outputs_are_put_in_order_after_the_clock() {
+    fn read() -> Instant {
+        READ.set(READ.get() + 1);
+        now()
+    }
+    let weighing = start::<Weighing>(&Settings { workers: 1 }).unwrap();
+    let jobs = Jobs::load(&Workload::parse("empty", "name = \"empty\"\njob = []").unwrap());
+    let batch = weighing.batch(jobs, 3, Placement::Outside, read);
+    assert_eq!(batch.receipts.len(), 3);
+    // It is read before the first job is spawned and after the last has ended.
+    assert_eq!(TAKEN.take(), [2; 3]);
 }
 
 /// tokio, but it notes the size of the children that it is handed.
