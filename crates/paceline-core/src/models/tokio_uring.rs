@@ -5,6 +5,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use tokio::sync::mpsc;
 use tokio_uring::{
     Runtime,
     buf::BoundedBuf,
@@ -16,14 +17,17 @@ use super::{
     per_core::{Joined, LocalRuntime, LocalStream, PerCoreRuntime},
     tokio::TOKIO,
 };
-use crate::{model::Model, perform::Placement};
+use crate::{
+    model::{Model, volley},
+    perform::Placement,
+};
 
 pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<TokioUring>>(ModelInfo {
     name: "tokio-uring",
     family: Family::IoUring,
     package: Some("tokio-uring"),
-    note: "a runtime per worker, not pinned; sleeps, hops and spawn_blocking are tokio's, sockets are on a ring that wakes \
-           it through epoll; as a server, the kernel deals connections to the workers by \
+    note: "a runtime per worker, not pinned; sleeps, channels and spawn_blocking are tokio's, sockets are on a ring that \
+           wakes it through epoll; as a server, the kernel deals connections to the workers by \
            SO_REUSEPORT, unevenly where they are few",
     placements: &[Placement::Dealt, Placement::Inside],
     timers: Driver::Readiness,
@@ -85,8 +89,8 @@ impl LocalRuntime for TokioUring {
         TOKIO.offload(work)
     }
 
-    fn hop(times: u64, message: u64) -> impl Future<Output = io::Result<u64>> {
-        TOKIO.hop(times, message)
+    async fn hop(times: u64, message: u64) -> io::Result<u64> {
+        volley!(times, message, spawn: tokio_uring::spawn, channel: mpsc::channel(1), some: Some)
     }
 }
 
