@@ -262,7 +262,8 @@ macro_rules! dealt {
             for (go, _) in &workers {
                 go.try_send(()).expect("a worker ended early");
             }
-            let shares = workers.iter().map(|(_, share)| share.recv().expect("a worker ended early"));
+            let shares =
+                workers.iter().map(|(_, share)| share.recv().expect("a worker ended early"));
             let shares: Vec<Vec<u64>> = shares.collect();
             (start.elapsed(), shares.concat())
         })
