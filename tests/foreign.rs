@@ -29,7 +29,7 @@ const JOB: &str = "name = \"nap\"\nscale = [10]\njob = [{ sleep = \"20ms\" }]";
 /// many timed batches as are asked for, until those with times are.
 const HELLO: &str = r#"#!/bin/sh
 for model; do :; done
-hello() { printf '{"hello":{"protocol":%s,"model":"%s","language":"sh","version":"1","steps":["sleep"],"compute_ns":100,"parallel":true}}\n' "${1:-2}" "$model"; }
+hello() { printf '{"hello":{"protocol":%s,"model":"%s","language":"sh","version":"1","steps":["sleep"],"compute_ns":100,"parallel":true}}\n' "${1:-3}" "$model"; }
 answer() { read -r request || exit 0; printf '%s\n' "$1"; }
 prepared() { answer '{"prepared":{}}'; }
 watched() { read -r request; sleep "${4:-0.1}"; printf '{"watched":{"ns":%s,"jobs":%s,"units":10,"digest":"%s","peak_in_flight":10,"job_threads":%s}}\n' "${1:-50000000}" "${2:-10}" "${3:-$DIGEST}" "${5:-1}"; }
@@ -192,13 +192,13 @@ fn one_that_lies_is_invalid() {
 
 #[test]
 fn one_of_another_protocol_or_name_or_none_is_refused_before_it_runs() {
-    ends("60s", "hello 3", "refused", &["speaks version 3 of the protocol"]);
+    ends("60s", "hello 4", "refused", &["speaks version 4 of the protocol"]);
     ends("60s", "model=other; hello", "refused", &["says it is other"]);
     ends("60s", "echo 'no such thing' >&2; exit 1", "refused", &["no such thing"]);
     let reason =
         r#"printf '{"unavailable":{"reason":"too old; install a newer one","version":"3.2"}}\n'"#;
     ends("60s", reason, "refused", &["too old"]);
-    let lacks = r#"printf '{"hello":{"protocol":2,"model":"%s","language":"sh","version":"1","steps":["hop"],"compute_ns":1,"parallel":true}}\n' "$model""#;
+    let lacks = r#"printf '{"hello":{"protocol":3,"model":"%s","language":"sh","version":"1","steps":["hop"],"compute_ns":1,"parallel":true}}\n' "$model""#;
     ends("60s", lacks, "refused", &["does not support `sleep`"]);
 }
 

@@ -116,8 +116,8 @@ pub fn perform<M: Model, K: StoragePolicy>(
                     receipt.did(last);
                 }
                 Step::Offload(steps) => {
-                    let work = offloaded(steps, receipt.child_seed(0));
-                    receipt = receipt.join([K::Offload::wait(model.offload(work)).await]);
+                    let work = offloaded(steps, receipt.checksum());
+                    receipt.went_on(K::Offload::wait(model.offload(work)).await);
                 }
                 Step::Gather(of) => {
                     let children = gather::<M, K::Child>(model, of, receipt).await;
@@ -165,7 +165,7 @@ pub fn plain(steps: &[Step], seed: u64) -> Receipt {
 }
 
 /// Returns the call of [`plain`] with these arguments: one type for all policies.
-fn offloaded(steps: &'static [Step], seed: u64) -> impl FnOnce() -> Receipt + Send + 'static {
+fn offloaded(steps: &'static Steps, seed: u64) -> impl FnOnce() -> Receipt + Send + 'static {
     move || plain(steps, seed)
 }
 

@@ -75,8 +75,10 @@ impl LocalRuntime for Compio {
         Ok(stream)
     }
 
-    async fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-        compio::runtime::spawn_blocking(work).await.expect("offloaded work panicked")
+    fn offload<T: Send + 'static>(
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = T> {
+        Joined(compio::runtime::spawn_blocking(work))
     }
 
     async fn hop(times: u64, message: u64) -> io::Result<u64> {

@@ -22,7 +22,7 @@ use std::{
 };
 
 /// The version of the protocol.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// How long an interpreter may take to report what it is.
 const PATIENCE: Duration = Duration::from_secs(10);
 

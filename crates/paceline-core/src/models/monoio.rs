@@ -12,7 +12,7 @@ use smol::channel;
 
 use super::{
     Bridge, Driver, Entry, Family, ModelInfo,
-    per_core::{LocalRuntime, LocalStream, PerCoreRuntime},
+    per_core::{Joined, LocalRuntime, LocalStream, PerCoreRuntime},
 };
 use crate::{model::volley, perform::Placement};
 
@@ -78,8 +78,10 @@ impl LocalRuntime for Monoio {
         Ok(stream)
     }
 
-    async fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-        monoio::spawn_blocking(work).await.unwrap_or_else(|_| panic!("offloaded work panicked"))
+    fn offload<T: Send + 'static>(
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = T> {
+        Joined(monoio::spawn_blocking(work))
     }
 
     async fn hop(times: u64, message: u64) -> io::Result<u64> {

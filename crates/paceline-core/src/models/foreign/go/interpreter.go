@@ -178,11 +178,10 @@ func perform(ctx context.Context, steps []step, done receipt) (receipt, error) {
 			done.units += step.count
 		case offloads:
 			// Inline: the scheduler moves other goroutines off a blocked thread, and preempts long computations.
-			child, err := perform(nil, step.of, done.child(0))
-			if err != nil {
+			var err error
+			if done, err = perform(nil, step.of, done); err != nil {
 				return done, err
 			}
-			done.join(child)
 		case gathers:
 			children, err := gather(step, done)
 			if err != nil {
@@ -965,7 +964,7 @@ func hello() {
 		best += 1e-9
 	}
 	say("hello", map[string]any{
-		"protocol": 2,
+		"protocol": 3,
 		"model":    os.Args[len(os.Args)-1],
 		"language": "Go",
 		"version":  strings.TrimPrefix(runtime.Version(), "go"),

@@ -91,6 +91,13 @@ class Receipt {
         this.low = mixed.low;
     }
 
+    /** Adds the receipt of steps that went on from this checksum elsewhere: those of an offload. */
+    wentOn(units, high, low) {
+        this.units += units;
+        this.high = high;
+        this.low = low;
+    }
+
     /** Adds a failed group of `width` children. */
     contain(width) {
         this.join(1, 0, width);
@@ -180,8 +187,8 @@ async function perform(steps, receipt, signal = null) {
                     await hop(step.count, receipt);
                     break;
                 case "offload": {
-                    const done = await offload(step.of, receipt.child(0));
-                    receipt.join(done.units, done.high, done.low);
+                    const done = await offload(step.of, receipt);
+                    receipt.wentOn(done.units, done.high, done.low);
                     break;
                 }
                 case "gather": {
@@ -831,7 +838,7 @@ function hello() {
     }
     say({
         hello: {
-            protocol: 2, model: MODEL, language: "JavaScript", version, steps: STEPS, compute_ns: best, parallel: true,
+            protocol: 3, model: MODEL, language: "JavaScript", version, steps: STEPS, compute_ns: best, parallel: true,
             probes: Object.keys(PROBES),
         },
     });

@@ -333,7 +333,7 @@ def main(name):
         return
     interpreter = Interpreter(model, output)
     interpreter.say(
-        "hello", protocol=2, model=name, language="Python", version=version, steps=model.steps,
+        "hello", protocol=3, model=name, language="Python", version=version, steps=model.steps,
         compute_ns=compute_ns(), parallel=model.parallel, probes=model.probes, program=sys.executable or None,
     )
     while line := sys.stdin.buffer.readline():

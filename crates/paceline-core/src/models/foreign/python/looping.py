@@ -59,8 +59,7 @@ class Looping:
                     time.sleep(argument)
                     units += 1
                 elif code == OFFLOAD:
-                    child = await self.offload(argument, child_seed(checksum, 0))
-                    more, checksum = join(checksum, [child])
+                    more, checksum = await self.offload(argument, checksum)
                     units += more
                 elif code == YIELD:
                     for _ in range(argument):
