@@ -208,6 +208,7 @@ fn another_machine_is_refused_with_the_fields_that_differ_unless_told_to() {
     other.fingerprint.kernel = "Linux 2.4".into();
     other.fingerprint.cpu_name = "not hashed".into();
     other.fingerprint.features.push("made=up".into());
+    other.fingerprint.allocator.clear();
     write(folder.path(), &run("base"), &[cell("tokio", &[1000; 5])]);
     write(folder.path(), &other, &[cell("tokio", &[1000; 5])]);
     let (code, said) = refused(&compare(folder.path(), &["base", "head", "--out", "."]));
@@ -215,6 +216,10 @@ fn another_machine_is_refused_with_the_fields_that_differ_unless_told_to() {
     assert!(said.contains("kernel (") && said.contains("Linux 2.4"), "{said}");
     assert!(!said.contains("compiler") && !said.contains("not hashed"), "{said}");
     assert!(said.contains("features (none, made=up)"), "{said}");
+    assert!(
+        said.contains("allocator settings (glibc") && said.contains(", the default)"),
+        "{said}"
+    );
     let told = compare(folder.path(), &["base", "head", "--out", ".", "--any-machine"]);
     assert_eq!(told.status.code(), Some(0));
     assert!(String::from_utf8(told.stdout).unwrap().contains("the machines differ: kernel"));

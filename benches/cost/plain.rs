@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use paceline_core::{job::Addresses, models};
+use paceline_core::{job::Addresses, models, process::set_allocator};
 
 use crate::{Side, cells::Cell, workers};
 
@@ -77,6 +77,7 @@ impl Plain {
         for name in ["NODE_OPTIONS", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GODEBUG"] {
             command.env_remove(name);
         }
+        set_allocator(&mut command);
         command
     }
 

@@ -164,6 +164,8 @@ fn machine_differences(base: &Run, head: &Run) -> Vec<String> {
         let alone = of.features.iter().filter(|crates| !other.features.contains(crates));
         let alone: Vec<&str> = alone.map(String::as_str).collect();
         let alone = if alone.is_empty() { "none".into() } else { alone.join(" ") };
+        let allocator = if of.allocator.is_empty() { "the default" } else { &of.allocator };
+        let allocator = allocator.to_owned();
         [
             ("architecture", of.architecture.clone()),
             ("CPU", of.cpu.join(" ")),
@@ -175,6 +177,7 @@ fn machine_differences(base: &Run, head: &Run) -> Vec<String> {
             ("compiler", of.rustc.clone()),
             ("flags", of.flags.clone()),
             ("features", alone),
+            ("allocator settings", allocator),
         ]
     };
     let both = fields(base, head).into_iter().zip(fields(head, base));

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::group::Group;
-use paceline_core::models::MODELS;
+use paceline_core::{models::MODELS, process::allocator_settings};
 
 /// The identity of a machine for comparisons. It does not include clock rates, host name and free memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -44,6 +44,9 @@ pub struct Fingerprint {
     /// The features of the runtimes' crates: `tokio=default,full`, one for each crate.
     #[serde(default)]
     pub features: Vec<String>,
+    /// The settings of glibc's allocator in measured processes; empty in records of before it was set.
+    #[serde(default)]
+    pub allocator: String,
 }
 
 /// How this program was built.
@@ -62,7 +65,7 @@ pub struct Build {
     pub flags: String,
     /// Whether debug assertions are on: figures are then meaningless.
     pub debug: bool,
-    /// The allocator of every in-process model.
+    /// The allocator of every in-process model; its settings are in the fingerprint.
     pub allocator: String,
     /// Every crate's version, from the lock file.
     pub dependencies: BTreeMap<String, String>,
@@ -137,6 +140,7 @@ pub fn fingerprint() -> Fingerprint {
         rustc: env!("PACELINE_RUSTC").into(),
         flags: env!("PACELINE_FLAGS").into(),
         features: features(),
+        allocator: allocator_settings().to_string_lossy().into_owned(),
     };
     found.hash = found.hashed();
     found
@@ -160,7 +164,8 @@ impl Fingerprint {
             &features,
         ];
         let mut hash = Sha256::new();
-        for part in parts.into_iter().chain(&self.cpu_quota) {
+        let allocator = Some(&self.allocator).filter(|settings| !settings.is_empty());
+        for part in parts.into_iter().chain(&self.cpu_quota).chain(allocator) {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
@@ -229,6 +234,9 @@ mod tests {
         assert_eq!((one.hash.len(), &one.hash), (16, &one.hashed()));
         let quarter = Fingerprint { cpu_quota: Some("0.25".into()), ..one.clone() };
         assert_ne!(quarter.hashed(), one.hash, "a CPU quota is part of it");
+        assert!(one.allocator.contains("trim_threshold"), "{}", one.allocator);
+        let other = Fingerprint { allocator: String::new(), ..one.clone() };
+        assert_ne!(other.hashed(), one.hash, "so are the settings of the allocator");
         assert!(!one.kernel.is_empty() && one.rustc.starts_with("rustc "));
     }
 

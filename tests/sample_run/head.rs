@@ -8,6 +8,7 @@ use paceline::{
 };
 use paceline_core::{
     histogram::{Distribution, Histogram},
+    process::allocator_settings,
     workloads,
 };
 use serde_json::json;
@@ -64,6 +65,7 @@ fn fingerprint() -> Fingerprint {
         rustc: "rustc 1.95.0 (2026-10-12)".into(),
         flags: "opt-level=3 lto=fat codegen-units=1".into(),
         features: vec!["tokio=default,full".into()],
+        allocator: allocator_settings().to_string_lossy().into_owned(),
     }
 }
 

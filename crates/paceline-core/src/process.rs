@@ -5,6 +5,8 @@ mod host;
 mod lines;
 
 use std::{
+    env,
+    ffi::{OsStr, OsString},
     io,
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
@@ -29,6 +31,36 @@ pub(crate) const LOAD: &str = "__load";
 /// The first argument of a process whose batches are counted: the cell and the number of batches follow.
 pub(crate) const COUNT_BATCHES: &str = "__count_batches";
 
+/// The environment variable with the settings of glibc's allocator.
+const ALLOCATOR: &str = "GLIBC_TUNABLES";
+/// Keeps memory that jobs have freed in the process.
+///
+/// By default glibc returns the free end of a heap to the kernel, and the next batch has it mapped and zeroed again, page
+/// by page. A batch frees all its jobs' memory at once; a service hardly ever does. Whether glibc notices depends on the
+/// sizes of the blocks and on their order, and so on the model: docs/validity.md, row 36, has figures.
+const KEEPS_FREED: &str =
+    "glibc.malloc.trim_threshold=1099511627776:glibc.malloc.mmap_threshold=33554432";
+
+/// Returns the settings of glibc's allocator in child processes: those of every measured process, then those of the
+/// user's environment, which prevail. Other allocators ignore them.
+pub fn allocator_settings() -> OsString {
+    with_settings_of(env::var_os(ALLOCATOR).as_deref())
+}
+
+fn with_settings_of(user: Option<&OsStr>) -> OsString {
+    let mut settings = OsString::from(KEEPS_FREED);
+    if let Some(more) = user.filter(|more| !more.is_empty()) {
+        settings.push(":");
+        settings.push(more);
+    }
+    settings
+}
+
+/// Gives `command` the allocator that every measured process has.
+pub fn set_allocator(command: &mut Command) {
+    command.env(ALLOCATOR, allocator_settings());
+}
+
 /// The program that child processes run. It must call `child::spawned` first.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -42,7 +74,7 @@ pub struct Program {
 impl Program {
     /// Returns the running program itself.
     pub fn this() -> io::Result<Self> {
-        std::env::current_exe().map(Program::at)
+        env::current_exe().map(Program::at)
     }
 
     /// Returns the program at `path`.
@@ -86,7 +118,7 @@ impl Program {
 
     /// Returns the command with `command` as its beginning, such as a tool and this program's path.
     fn command_under(&self, mut command: Command, role: &str) -> io::Result<Command> {
-        if std::env::var_os(CHILD).is_some() {
+        if env::var_os(CHILD).is_some() {
             return Err(io::Error::other(
                 "this process was started as a child of paceline and does another's work: let main call \
                  paceline_core::child::spawned first",
@@ -96,6 +128,7 @@ impl Program {
             command.current_dir(folder);
         }
         command.arg(role).env(CHILD, role).process_group(0);
+        set_allocator(&mut command);
         Ok(command)
     }
 
@@ -122,6 +155,19 @@ impl Program {
     pub fn host_of_custom_cells(&self) -> io::Result<Host> {
         Host::start(self.command(self.role_of_cells)?)
     }
+}
+
+#[cfg(test)]
+#[test]
+fn a_users_settings_of_the_allocator_come_last_and_prevail() {
+    assert_eq!(with_settings_of(None), KEEPS_FREED);
+    assert_eq!(with_settings_of(Some(OsStr::new(""))), KEEPS_FREED);
+    let both = with_settings_of(Some(OsStr::new("glibc.malloc.trim_threshold=131072")));
+    assert_eq!(*both, *format!("{KEEPS_FREED}:glibc.malloc.trim_threshold=131072"));
+    let command = Program::at("host").command(HOST).unwrap();
+    assert!(
+        command.get_envs().any(|of| of == (OsStr::new(ALLOCATOR), Some(&*allocator_settings())))
+    );
 }
 
 /// Describes how a process ended.

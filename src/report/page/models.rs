@@ -185,6 +185,7 @@ pub(super) fn machine(run: &Run) -> Table {
     fact("compiler", run.build.rustc.clone());
     fact("built for", format!("{}, {}", run.build.target, run.build.flags));
     fact("allocator", run.build.allocator.clone());
+    fact("allocator settings", print.allocator.clone());
     fact("paceline", run.build.paceline.clone());
     fact("timers", run.timer_floor.as_ref().map(floor_line).unwrap_or_default());
     table
