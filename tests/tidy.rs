@@ -138,6 +138,26 @@ fn unsafe_code_is_in_two_files() {
 }
 
 #[test]
+fn the_partner_of_a_hop_is_spawned_as_a_job_is() {
+    // Where it went into another queue than the jobs, as on tokio-uring by `tokio::spawn`, a hop took 9 % longer.
+    let mut hops = 0;
+    for (file, text) in sources() {
+        for used in text.split("volley!(times, ").skip(1) {
+            let spawn = used.split_once("spawn: ").and_then(|(_, rest)| rest.split_once(','));
+            let mut spawn = spawn.unwrap_or_else(|| panic!("{file}")).0;
+            let closure = text.split_once("let spawn = |partner| ").map(|(_, rest)| rest);
+            if let Some((called, _)) = closure.and_then(|rest| rest.split_once("(partner)")) {
+                spawn = called;
+            }
+            let jobs = ["task", "child(index)"].map(|job| format!("{spawn}({job})"));
+            assert!(jobs.iter().any(|job| text.contains(job)), "{file}: {spawn}");
+            hops += 1;
+        }
+    }
+    assert_eq!(hops, 8);
+}
+
+#[test]
 fn only_the_output_prints() {
     for (file, text) in sources() {
         let prints = ["println!(", "print!(", "io::stdout", "io::stderr"]
