@@ -84,7 +84,7 @@ fn readers_of_every_kind_can_read_and_use_the_page_of_a_run() {
 #[test]
 fn readers_of_every_kind_can_read_and_use_the_page_of_a_bench() {
     check("bench", |folder| {
-        let record = Path::new("results/2026-11-29T12-40-27Z-criterion-26593");
+        let record = Path::new("results/2026-11-29T15-26-27Z-criterion-29358");
         write(folder, "bench", &of(&paceline::record::read(record).expect("it is committed")));
     });
 }

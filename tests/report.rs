@@ -23,7 +23,7 @@ use paceline::{
 use regex::Regex;
 
 /// What `cargo bench` left on a machine without much time.
-const BENCH: &str = "results/2026-11-29T12-40-27Z-criterion-26593";
+const BENCH: &str = "results/2026-11-29T15-26-27Z-criterion-29358";
 
 fn page_of(record: &Record) -> String {
     page(&Sources { records: slice::from_ref(record), ..Sources::default() })

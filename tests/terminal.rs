@@ -21,8 +21,8 @@ const COLUMNS: [usize; 3] = [40, 80, 100];
 const TYPED: &[&str] = &[
     "models",
     "workloads",
-    "report 2026-11-29T12-40-27Z-criterion-26593 --out RESULTS --format table",
-    "report 2026-11-29T12-40-27Z-criterion-26593 --out RESULTS --format table --all",
+    "report 2026-11-29T15-26-27Z-criterion-29358 --out RESULTS --format table",
+    "report 2026-11-29T15-26-27Z-criterion-29358 --out RESULTS --format table --all",
     "report 2026-11-29T08-57-31Z-trials-15460 --out RESULTS --format table",
     "report 2026-11-29T08-57-31Z-trials-15460 --out RESULTS --format table --all",
     "report gate --format table",

@@ -43,7 +43,7 @@ const WRITING: &[(&str, &str)] = &[
 #[test]
 fn a_limit_on_the_size_of_files_is_a_sentence_and_not_a_signal() {
     let run =
-        format!("{}/results/2026-11-29T12-40-27Z-criterion-26593", env!("CARGO_MANIFEST_DIR"));
+        format!("{}/results/2026-11-29T15-26-27Z-criterion-29358", env!("CARGO_MANIFEST_DIR"));
     for (typed, what) in WRITING {
         let folder = program::folder();
         let typed = typed.replace("PROGRAM", PACELINE).replace("RUN", &run);

@@ -411,7 +411,7 @@ fn completions_and_man_pages_know_every_command() {
 fn tables_are_coloured_on_demand_alone_and_cut_into_blocks() {
     let results = format!("{}/results", env!("CARGO_MANIFEST_DIR"));
     let table = |variables: &[(&str, &str)]| {
-        let run = "2026-11-29T12-40-27Z-criterion-26593";
+        let run = "2026-11-29T15-26-27Z-criterion-29358";
         let folder = program::folder();
         let report = ["report", run, "--out", &results, "--format", "table"];
         let mut command = program::paceline(folder.path(), report);
