@@ -38,7 +38,7 @@ use paceline_core::{
     layout,
     model::{Settings, set_servers},
     models,
-    process::{Program, set_allocator},
+    process::Program,
     protocol::CellSpec,
 };
 use pairs::{Effort, interleave};
@@ -166,7 +166,6 @@ fn suite_command(cell: &Cell, numbers: [usize; 3], servers: &Addresses) -> Resul
     let mut command = Command::new(this()?);
     command.args([CHILD, cell.work.name, cell.model]);
     command.args(numbers.map(|number| number.to_string())).arg(listed(servers));
-    set_allocator(&mut command);
     Ok(command)
 }
 

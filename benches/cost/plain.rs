@@ -77,7 +77,6 @@ impl Plain {
         for name in ["NODE_OPTIONS", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GODEBUG"] {
             command.env_remove(name);
         }
-        set_allocator(&mut command);
         command
     }
 
@@ -115,6 +114,7 @@ pub(crate) fn output_of(
     if let Some(variable) = models::find(model)?.info.environment {
         command.env(variable, workers.to_string());
     }
+    set_allocator(command);
     output(command)
 }
 

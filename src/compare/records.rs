@@ -164,8 +164,8 @@ fn machine_differences(base: &Run, head: &Run) -> Vec<String> {
         let alone = of.features.iter().filter(|crates| !other.features.contains(crates));
         let alone: Vec<&str> = alone.map(String::as_str).collect();
         let alone = if alone.is_empty() { "none".into() } else { alone.join(" ") };
-        let allocator = if of.allocator.is_empty() { "the default" } else { &of.allocator };
-        let allocator = allocator.to_owned();
+        let allocator =
+            if of.allocator.is_empty() { "the default".into() } else { of.allocator.clone() };
         [
             ("architecture", of.architecture.clone()),
             ("CPU", of.cpu.join(" ")),

@@ -162,10 +162,10 @@ impl Fingerprint {
             &self.rustc,
             &self.flags,
             &features,
+            &self.allocator,
         ];
         let mut hash = Sha256::new();
-        let allocator = Some(&self.allocator).filter(|settings| !settings.is_empty());
-        for part in parts.into_iter().chain(&self.cpu_quota).chain(allocator) {
+        for part in parts.into_iter().chain(&self.cpu_quota) {
             hash.update(part.as_bytes());
             hash.update([0]);
         }

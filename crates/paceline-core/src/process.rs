@@ -157,6 +157,15 @@ impl Program {
     }
 }
 
+/// Describes how a process ended.
+fn describe(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(9) => "signal 9, as the kernel sends when memory runs out".into(),
+        Some(signal) => format!("signal {signal}"),
+        None => status.to_string(),
+    }
+}
+
 #[cfg(test)]
 #[test]
 fn a_users_settings_of_the_allocator_come_last_and_prevail() {
@@ -168,13 +177,4 @@ fn a_users_settings_of_the_allocator_come_last_and_prevail() {
     assert!(
         command.get_envs().any(|of| of == (OsStr::new(ALLOCATOR), Some(&*allocator_settings())))
     );
-}
-
-/// Describes how a process ended.
-fn describe(status: ExitStatus) -> String {
-    match status.signal() {
-        Some(9) => "signal 9, as the kernel sends when memory runs out".into(),
-        Some(signal) => format!("signal {signal}"),
-        None => status.to_string(),
-    }
 }
