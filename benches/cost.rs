@@ -5,6 +5,7 @@
 //! cargo bench --bench cost -- foreign [--pairs N] [--limit TIME] [--json] [FILTER]...   models of other languages
 //! cargo bench --bench cost -- million [--pairs N] [FILTER]...                           a million sleepers
 //! cargo bench --bench cost -- callgrind [FILTER]...                                     instructions per job
+//! cargo bench --bench cost -- symbols [--pairs N] [FILTER]...                           CPU time by symbol
 //! ```
 //!
 //! A filter is a part of `/cell/model/`, such as `sleep`, `/tokio/`, `/tokio-c` or `exchange/compio`.
@@ -15,6 +16,8 @@ mod cells;
 mod pairs;
 #[path = "cost/plain.rs"]
 mod plain;
+#[path = "cost/symbols.rs"]
+mod symbols;
 #[path = "cost/tables.rs"]
 mod tables;
 #[path = "cost/verdict.rs"]
@@ -54,6 +57,7 @@ enum Mode {
     Foreign,
     Million,
     Callgrind,
+    Symbols,
 }
 
 fn main() -> ExitCode {
@@ -216,6 +220,7 @@ impl Request {
                 "million" => request.mode = Mode::Million,
                 "foreign" => request.mode = Mode::Foreign,
                 "callgrind" => request.mode = Mode::Callgrind,
+                "symbols" => request.mode = Mode::Symbols,
                 "--json" => request.json = true,
                 "--pairs" => {
                     let pairs = arguments.next().and_then(|pairs| pairs.parse().ok());
@@ -235,7 +240,7 @@ impl Request {
                 filter => request.filters.push(filter.to_owned()),
             }
         }
-        if request.json && [Mode::Million, Mode::Callgrind].contains(&request.mode) {
+        if request.json && ![Mode::Time, Mode::Foreign].contains(&request.mode) {
             return Err("--json is for times: leave it out, or leave out the mode".into());
         }
         let known = cells(request.mode);
@@ -286,6 +291,9 @@ impl Request {
             }
             Mode::Million => tables::million(&cells, self.pairs.unwrap_or(3), side)?,
             Mode::Callgrind => tables::callgrind(&cells, &built, servers)?,
+            Mode::Symbols => {
+                symbols::symbols(&cells, self.pairs.unwrap_or(5), &built, servers)?;
+            }
         }
         Ok(true)
     }

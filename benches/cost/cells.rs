@@ -134,7 +134,7 @@ pub(crate) struct Cell {
 /// Returns the cells of a mode.
 pub(crate) fn cells(mode: Mode) -> Vec<Cell> {
     let (work, models): (&'static [Work], &[_]) = match mode {
-        Mode::Time | Mode::Callgrind => (&WORK[..WORK.len() - 1], &MODELS),
+        Mode::Time | Mode::Callgrind | Mode::Symbols => (&WORK[..WORK.len() - 1], &MODELS),
         Mode::Million => (&WORK[WORK.len() - 1..], &MODELS),
         Mode::Foreign => (&SCRIPTED, &SCRIPTS),
     };
