@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use paceline_core::{job::Addresses, models, process::set_allocator};
+use paceline_core::{job::Addresses, models, process::set_environment_of};
 
 use crate::{Side, cells::Cell, workers};
 
@@ -43,7 +43,10 @@ impl Plain {
         let built = this()?.with_file_name("plain-go");
         let mut go = Command::new(program);
         go.args([OsStr::new("build"), OsStr::new("-o"), built.as_os_str(), OsStr::new(&path)]);
-        go.env("GO111MODULE", "off").env("CGO_ENABLED", "0").env_remove("GOFLAGS");
+        go.env("GO111MODULE", "off").env("CGO_ENABLED", "0");
+        for name in ["GOFLAGS", "GOAMD64", "GOARM64", "GOEXPERIMENT"] {
+            go.env_remove(name);
+        }
         output(&mut go)?;
         Ok(Plain { program: built, arguments: Vec::new(), is_crate: false })
     }
@@ -72,10 +75,6 @@ impl Plain {
         command.args([&(batches + 1).to_string(), &listed(servers)]);
         if self.is_crate {
             command.args([cell.model, &workers.to_string()]);
-        }
-        // The interpreters run without these variables, too.
-        for name in ["NODE_OPTIONS", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GODEBUG"] {
-            command.env_remove(name);
         }
         command
     }
@@ -111,10 +110,7 @@ pub(crate) fn output_of(
     workers: usize,
     command: &mut Command,
 ) -> Result<String, String> {
-    if let Some(variable) = models::find(model)?.info.environment {
-        command.env(variable, workers.to_string());
-    }
-    set_allocator(command);
+    set_environment_of(command, &models::find(model)?.info, Some(workers));
     output(command)
 }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     env,
+    ffi::OsStr,
     fmt::Write,
     fs,
     process::Command,
@@ -44,7 +45,8 @@ pub struct Fingerprint {
     /// The features of the runtimes' crates: `tokio=default,full`, one for each crate.
     #[serde(default)]
     pub features: Vec<String>,
-    /// The settings of glibc's allocator in measured processes; empty in records of before it was set.
+    /// The settings of glibc's allocator in measured processes, then the libraries in `LD_PRELOAD`, which may replace it;
+    /// empty in records of before it was set.
     #[serde(default)]
     pub allocator: String,
 }
@@ -140,10 +142,19 @@ pub fn fingerprint() -> Fingerprint {
         rustc: env!("PACELINE_RUSTC").into(),
         flags: env!("PACELINE_FLAGS").into(),
         features: features(),
-        allocator: allocator_settings().to_string_lossy().into_owned(),
+        allocator: allocator(env::var_os("LD_PRELOAD").as_deref()),
     };
     found.hash = found.hashed();
     found
+}
+
+/// Describes what allocates memory in measured processes, which start with the libraries in `preloaded`.
+fn allocator(preloaded: Option<&OsStr>) -> String {
+    let settings = allocator_settings().to_string_lossy().into_owned();
+    match preloaded.filter(|libraries| !libraries.is_empty()) {
+        Some(libraries) => format!("{settings} with {}", libraries.display()),
+        None => settings,
+    }
 }
 
 impl Fingerprint {
@@ -237,6 +248,9 @@ mod tests {
         assert!(one.allocator.contains("trim_threshold"), "{}", one.allocator);
         let other = Fingerprint { allocator: String::new(), ..one.clone() };
         assert_ne!(other.hashed(), one.hash, "so are the settings of the allocator");
+        assert_eq!(allocator(None), allocator(Some(OsStr::new(""))));
+        let another = allocator(Some(OsStr::new("libjemalloc.so.2")));
+        assert_eq!(another, format!("{} with libjemalloc.so.2", allocator(None)));
         assert!(!one.kernel.is_empty() && one.rustc.starts_with("rustc "));
     }
 

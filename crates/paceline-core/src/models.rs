@@ -143,8 +143,11 @@ pub struct ModelInfo {
     /// Name prefixes of threads that may remain after it has stopped: reactors and blocking pools that its crate has
     /// once per process. `None` if the model cannot be stopped and needs its own process.
     pub leaves: Option<&'static [&'static str]>,
-    /// The environment that its process needs.
+    /// The environment variable that says how many workers it has, if it can be told in no other way.
     pub environment: Option<&'static str>,
+    /// The environment variables that change how it works. Its processes run without them, because its defaults are
+    /// measured and no record has them.
+    pub unset: &'static [&'static str],
     /// A known defect of the model that makes cells fail although neither the job nor the machine is at fault. Write it
     /// as a sentence without initial capital and full stop. Such cells end as `failed` like any other, and nothing is
     /// retried.
@@ -173,6 +176,7 @@ impl ModelInfo {
         unsupported_as_server: &[],
         leaves: Some(&[]),
         environment: None,
+        unset: &[],
         unreliable: None,
         available: || Ok(()),
     };

@@ -13,7 +13,10 @@ use std::{
     process::{Command, ExitStatus},
 };
 
-use crate::{models::Entry, suite_server::EchoServer};
+use crate::{
+    models::{Entry, ModelInfo},
+    suite_server::EchoServer,
+};
 pub use count::{CountError, Counted, valgrind};
 pub use host::{Host, HostError};
 pub(crate) use lines::{LONGEST, lines, no_reply, receive};
@@ -56,9 +59,29 @@ fn with_settings_of(user: Option<&OsStr>) -> OsString {
     settings
 }
 
-/// Gives `command` the allocator that every measured process has.
-pub fn set_allocator(command: &mut Command) {
+/// Environment variables that change how every model works, and that no record has: older names of glibc's settings, and
+/// the size of stacks.
+const UNSET: [&str; 9] = [
+    "MALLOC_ARENA_MAX",
+    "MALLOC_ARENA_TEST",
+    "MALLOC_CHECK_",
+    "MALLOC_MMAP_MAX_",
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_PERTURB_",
+    "MALLOC_TOP_PAD_",
+    "MALLOC_TRIM_THRESHOLD_",
+    "RUST_MIN_STACK",
+];
+
+/// Gives `command` the environment of a process that runs jobs on the model `info` with `workers` workers.
+pub fn set_environment_of(command: &mut Command, info: &ModelInfo, workers: Option<usize>) {
     command.env(ALLOCATOR, allocator_settings());
+    for name in UNSET.iter().chain(info.unset) {
+        command.env_remove(name);
+    }
+    if let (Some(variable), Some(workers)) = (info.environment, workers) {
+        command.env(variable, workers.to_string());
+    }
 }
 
 /// The program that child processes run. It must call `child::spawned` first.
@@ -128,7 +151,7 @@ impl Program {
             command.current_dir(folder);
         }
         command.arg(role).env(CHILD, role).process_group(0);
-        set_allocator(&mut command);
+        command.env(ALLOCATOR, allocator_settings());
         Ok(command)
     }
 
@@ -140,9 +163,7 @@ impl Program {
     /// Starts a host for cells of `entry` with `workers` workers.
     pub fn host(&self, entry: &Entry, workers: Option<usize>) -> io::Result<Host> {
         let mut command = self.command(HOST)?;
-        if let (Some(variable), Some(workers)) = (entry.info.environment, workers) {
-            command.env(variable, workers.to_string());
-        }
+        set_environment_of(&mut command, &entry.info, workers);
         if let Some((variable, program)) =
             entry.info.foreign.and_then(|foreign| foreign.program(entry.info.name))
         {
@@ -177,4 +198,32 @@ fn a_users_settings_of_the_allocator_come_last_and_prevail() {
     assert!(
         command.get_envs().any(|of| of == (OsStr::new(ALLOCATOR), Some(&*allocator_settings())))
     );
+}
+
+#[cfg(test)]
+#[test]
+fn measured_processes_run_without_variables_that_change_a_model() {
+    let removed = |name: &str, variable: &str| {
+        let entry = crate::models::find(name).unwrap();
+        let mut command = Command::new("host");
+        set_environment_of(&mut command, &entry.info, Some(2));
+        command.get_envs().any(|of| of == (OsStr::new(variable), None))
+    };
+    for entry in crate::models::MODELS {
+        assert!(removed(entry.info.name, "RUST_MIN_STACK"), "{}", entry.info.name);
+        assert!(removed(entry.info.name, "MALLOC_ARENA_MAX"), "{}", entry.info.name);
+    }
+    for (name, variable) in [
+        ("smol", "BLOCKING_MAX_THREADS"),
+        ("smol-per-core", "BLOCKING_MAX_THREADS"),
+        ("async-std", "BLOCKING_MAX_THREADS"),
+        ("tokio", "TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE"),
+        ("tokio-uring", "TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE"),
+        ("uvloop", "UV_USE_IO_URING"),
+        ("node", "NODE_OPTIONS"),
+        ("go", "GOGC"),
+    ] {
+        assert!(removed(name, variable), "{name} with {variable}");
+    }
+    assert!(!removed("smol", "PATH"));
 }

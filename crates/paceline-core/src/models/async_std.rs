@@ -30,6 +30,7 @@ pub(super) const ENTRY: Entry = Entry::new::<AsyncStd>(ModelInfo {
     sockets: Driver::Readiness,
     leaves: None,
     environment: Some(THREADS),
+    unset: &[super::smol::POOL],
     ..ModelInfo::DEFAULT
 });
 

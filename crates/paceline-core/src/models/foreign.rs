@@ -146,7 +146,14 @@ impl Foreign {
 
     fn open(&self, model: &str, own_group: bool) -> Result<Link, String> {
         let Foreign { language, variable, programs, install, .. } = self;
-        let try_one = |program: &OsStr| Link::open((self.command)(program, model)?, own_group);
+        let unset = super::find(model).map_or(&[][..], |entry| entry.info.unset);
+        let try_one = |program: &OsStr| {
+            let mut command = (self.command)(program, model)?;
+            for name in unset {
+                command.env_remove(name);
+            }
+            Link::open(command, own_group)
+        };
         let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(variable).cloned();
         // A program that no longer exists is searched for again.
         if let Some(Ok(link)) = known.map(|program| try_one(program.as_os_str())) {

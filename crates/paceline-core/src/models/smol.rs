@@ -21,6 +21,9 @@ use crate::model::{
     numbered, reads_and_writes, volley,
 };
 
+/// The environment variable with the greatest number of threads that `unblock` starts.
+pub(super) const POOL: &str = "BLOCKING_MAX_THREADS";
+
 pub(super) const ENTRY: Entry = Entry::new::<Threads>(ModelInfo {
     name: "smol",
     family: Family::Async,
@@ -29,6 +32,7 @@ pub(super) const ENTRY: Entry = Entry::new::<Threads>(ModelInfo {
     timers: Driver::Readiness,
     sockets: Driver::Readiness,
     leaves: Some(&["async-io", "blocking-"]),
+    unset: &[POOL],
     ..ModelInfo::DEFAULT
 });
 

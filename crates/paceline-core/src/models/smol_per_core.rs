@@ -24,6 +24,7 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<PerWorker>>(ModelInf
     timers: Driver::Readiness,
     sockets: Driver::Readiness,
     leaves: Some(&["async-io", "blocking-"]),
+    unset: &[super::smol::POOL],
     ..ModelInfo::DEFAULT
 });
 

@@ -21,11 +21,15 @@ use crate::{
     perform::Placement,
 };
 
+/// The environment variable that chooses the queue of `spawn_blocking`.
+pub(super) const QUEUE: &[&str] = &["TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE"];
+
 pub(super) const ABOUT: ModelInfo = ModelInfo {
     family: Family::Async,
     package: Some("tokio"),
     timers: Driver::Readiness,
     sockets: Driver::Readiness,
+    unset: QUEUE,
     ..ModelInfo::DEFAULT
 };
 

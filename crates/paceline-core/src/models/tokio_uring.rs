@@ -32,6 +32,7 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<TokioUring>>(ModelIn
     placements: &[Placement::Dealt, Placement::Inside],
     timers: Driver::Readiness,
     sockets: Driver::IoUring,
+    unset: super::tokio::QUEUE,
     available: super::io_uring_works::<TokioUring>,
     ..ModelInfo::DEFAULT
 });

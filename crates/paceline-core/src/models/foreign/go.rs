@@ -18,16 +18,10 @@ static GO: Foreign = Foreign {
     command,
 };
 
-/// Variables that change how Go's runtime works. They are removed, so that its defaults are measured.
-const SETTINGS: [&str; 4] = ["GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GODEBUG"];
-
 /// Returns the interpreter's command. `program` is the tool chain, which builds the interpreter once.
 fn command(program: &OsStr, model: &str) -> io::Result<Command> {
     let mut command = Command::new(build::built(program)?);
     command.arg(model);
-    for setting in SETTINGS {
-        command.env_remove(setting);
-    }
     Ok(command)
 }
 
@@ -42,6 +36,7 @@ pub(in crate::models) const ENTRY: Entry = Entry::out_of_process(ModelInfo {
     more_threads: 10_000,
     timers: Driver::Readiness,
     sockets: Driver::Readiness,
+    unset: &["GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GODEBUG"],
     available: || GO.available("go"),
     ..ModelInfo::DEFAULT
 });

@@ -20,12 +20,13 @@ static NODE: Foreign = Foreign {
 /// Passed on the command line, so no file is written.
 const SOURCE: &str = include_str!("node/interpreter.mjs");
 
+/// The environment variables that change how libuv works.
+pub(super) const LIBUV: [&str; 2] = ["UV_THREADPOOL_SIZE", "UV_USE_IO_URING"];
+
 #[expect(clippy::unnecessary_wraps, reason = "other languages build a program first")]
 fn command(program: &OsStr, model: &str) -> io::Result<Command> {
     let mut command = Command::new(program);
     command.args(["--input-type=module", "-e", SOURCE, model]);
-    // node's defaults are measured.
-    command.env_remove("NODE_OPTIONS");
     Ok(command)
 }
 
@@ -40,6 +41,7 @@ pub(in crate::models) const ENTRY: Entry = Entry::out_of_process(ModelInfo {
     bridge: Bridge::Workers,
     timers: Driver::Readiness,
     sockets: Driver::Readiness,
+    unset: &const { ["NODE_OPTIONS", "NODE_DEBUG", "NODE_V8_COVERAGE", LIBUV[0], LIBUV[1]] },
     available: || NODE.available("node"),
     ..ModelInfo::DEFAULT
 });

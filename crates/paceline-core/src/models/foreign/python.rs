@@ -74,6 +74,7 @@ pub(in crate::models) const ASYNCIO: Entry = Entry::out_of_process(ModelInfo {
 pub(in crate::models) const UVLOOP: Entry = Entry::out_of_process(ModelInfo {
     name: "uvloop",
     note: "asyncio on uvloop's event loop, whose timers are of whole milliseconds; one that is early is set again",
+    unset: &super::node::LIBUV,
     available: || PYTHON.available("uvloop"),
     ..LOOP
 });

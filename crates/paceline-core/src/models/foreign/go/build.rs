@@ -89,7 +89,7 @@ fn tool(go: &OsStr) -> Command {
     ] {
         command.env(name, value);
     }
-    for name in ["GOFLAGS", "GOOS", "GOARCH"] {
+    for name in ["GOFLAGS", "GOOS", "GOARCH", "GOAMD64", "GOARM64", "GOEXPERIMENT"] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -217,6 +217,16 @@ mod tests {
         let one = key("a", "b");
         assert!(one != key("a", "c") && one != key("c", "b") && one != key("ab", ""));
         assert_eq!(one.len(), 16);
+    }
+
+    /// The program is kept, so that one built with other instructions would be measured from then on.
+    #[test]
+    fn variables_that_change_the_program_do_not_reach_the_tool_chain() {
+        let tool = tool(OsStr::new("go"));
+        for name in ["GOFLAGS", "GOAMD64", "GOARM64", "GOEXPERIMENT"] {
+            assert!(tool.get_envs().any(|of| of == (OsStr::new(name), None)), "{name}");
+        }
+        assert!(tool.get_envs().any(|of| of == (OsStr::new("GOENV"), Some(OsStr::new("off")))));
     }
 
     #[test]
