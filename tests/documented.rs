@@ -123,7 +123,7 @@ const FILES: &[(&str, &str)] = &[
 
 /// The records that a clone has.
 const RECORDS: [&str; 2] =
-    ["2026-11-29T15-26-27Z-criterion-29358", "2026-11-29T08-57-31Z-trials-15460"];
+    ["2026-11-29T15-26-27Z-criterion-29358", "2026-11-29T17-48-39Z-trials-5729"];
 
 /// The commands of a document's shell blocks, without comments.
 fn commands(text: &str) -> Vec<&str> {

@@ -369,7 +369,7 @@ fn what_was_typed_with_line_ends_is_told_in_one_line() {
 fn where_a_report_went_is_said_unless_it_went_to_standard_output() {
     let folder = folder();
     let results = format!("{}/results", env!("CARGO_MANIFEST_DIR"));
-    let run = "2026-11-29T08-57-31Z-trials-15460";
+    let run = "2026-11-29T17-48-39Z-trials-5729";
     let told = |rest: &str| {
         let (code, printed, said) =
             paceline(&format!("report {run} --out {results} {rest}"), folder.path());

@@ -98,7 +98,7 @@ fn a_torn_last_line_costs_one_cell_and_a_newer_schema_is_refused() {
 }
 
 /// The reference run: real models, real distributions.
-const REFERENCE: &str = "results/2026-11-29T08-57-31Z-trials-15460";
+const REFERENCE: &str = "results/2026-11-29T17-48-39Z-trials-5729";
 
 #[test]
 fn the_page_of_the_reference_run_has_at_most_3_kilobytes_a_cell_and_the_picture_is_of_the_run_in_the_readme()
