@@ -27,7 +27,8 @@ pub struct History {
 pub struct Series {
     /// The cell, such as `echo/tokio@2/10`.
     pub cell: String,
-    /// The text of its workload's definition; another workload may have the same name. Not printed.
+    /// The text of its workload's definition, as another workload may have the same name, and what the requests of a
+    /// load were. Not printed.
     #[serde(skip)]
     pub definition: Option<String>,
     /// The metric.
@@ -89,16 +90,24 @@ pub fn series(records: &[Record], gates: &[Gate]) -> Vec<Series> {
     let mut found: Vec<Series> = Vec::new();
     for record in records {
         let run = &record.run;
-        for cell in record.cells.iter().filter(|cell| cell.state == State::Ok) {
+        // Errors have no latency, so that a server with more of them looks faster.
+        let counts = |cell: &&Cell| !cell.has_errors() || cell.is_at_knee();
+        for cell in record.cells.iter().filter(|cell| cell.state == State::Ok).filter(counts) {
             // Two workloads may have the same name.
             let defined = run.workloads.iter().find(|defined| defined.name == cell.workload);
-            let definition = defined.map(|defined| &*defined.source);
+            let definition = defined.map(|defined| defined.source.clone());
+            let requests = run.requests();
+            let definition = if requests.is_empty() {
+                definition
+            } else {
+                Some(format!("{}{requests:?}", definition.unwrap_or_default()))
+            };
             let of_cell = |metric: Metric| Some((metric, metric.of(cell)?));
             for (metric, figure) in Metric::OF_RUNS.into_iter().filter_map(of_cell) {
                 let name = cell_name(cell);
                 let hash = &*run.fingerprint.hash;
                 let machine = (hash, run.is_pinned());
-                let key = (&*name, definition, metric, machine, None, &*run.instrument);
+                let key = (&*name, definition.as_deref(), metric, machine, None, &*run.instrument);
                 add(&mut found, key, &run.id, &run.started, run.commit.as_deref(), figure);
             }
         }

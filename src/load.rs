@@ -192,6 +192,11 @@ fn settings(order: &Order) -> Settings {
             // Names only: a value may be a secret.
             ("headers", request_options.headers.iter().map(|(name, _)| name.clone()).collect()),
             ("body_bytes", request_options.body.as_ref().map(Vec::len).into()),
+            (
+                "body_hash",
+                request_options.body.as_ref().map(|body| request_options::short_hash(body)).into(),
+            ),
+            ("urls_hash", request_options.urls.as_ref().map(Urls::hash).into()),
             ("timeout_seconds", order.timeout.map(|time| time.as_secs_f64()).into()),
             ("max_errors", order.max_errors.map(|most| most.to_string()).into()),
         ],

@@ -13,7 +13,10 @@ use std::{
 use paceline::{
     compare::{Agreement, Basis, Comparison, Disjoint, Pair, Shift},
     machine::{build, fingerprint},
-    record::{Cell, Definition, Estimate, Metric, Presence, Resources, Run, SCHEMA, State, Writer},
+    record::{
+        Cell, Definition, Estimate, LoadFigures, Loop, Metric, Presence, Resources, Run, SCHEMA,
+        State, Writer,
+    },
 };
 use paceline_core::perform::Placement;
 
@@ -272,6 +275,57 @@ fn jobs_that_are_defined_otherwise_are_not_compared() {
     let pair = &compared(folder.path()).cells[0];
     assert!(pair.shifts.is_empty());
     assert_eq!(pair.reason.as_deref(), Some("the definitions of the workload differ"));
+}
+
+/// A server at 500 requests a second, of which `errors` in 1 000 were errors.
+fn served(errors: u64) -> Cell {
+    let load = LoadFigures::new(Loop::Open, Some(500.0), None, 4);
+    let errors = [("status 503".into(), errors)].into();
+    let load = Some(LoadFigures { offered: 1_000, errors, ..load });
+    Cell { load, ..cell("tokio", &[1000; 5]) }
+}
+
+#[test]
+fn a_server_that_refuses_requests_is_not_called_faster() {
+    for (base, head, why) in [
+        (0, 0, None),
+        (0, 400, Some("0 % of the base's requests were errors and 40 % of the head's")),
+        (1, 0, Some("0.10 % of the base's requests were errors and 0 % of the head's")),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &run("base"), &[served(base)]);
+        write(folder.path(), &run("head"), &[served(head)]);
+        let pair = &compared(folder.path()).cells[0];
+        assert_eq!(pair.shifts.is_empty(), why.is_some(), "{pair:?}");
+        let reason = pair.reason.as_deref().unwrap_or_default();
+        assert!(reason.starts_with(why.unwrap_or_default()), "{reason}");
+    }
+}
+
+#[test]
+fn loads_of_other_requests_are_not_compared() {
+    for (name, value, why) in [
+        ("body_hash", serde_json::json!("0badcafe"), "body hash (none, \"0badcafe\")"),
+        ("timeout_seconds", 0.02.into(), "timeout seconds (none, 0.02)"),
+        ("max_errors", "10%".into(), "max errors (none, \"10%\")"),
+        ("generators", 4.into(), "generators (none, 4)"),
+        ("generators", 1.into(), ""),
+        ("expect", serde_json::json!([]), ""),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut base = run("base");
+        base.instrument = "load".into();
+        let mut head = Run { id: "head".into(), ..base.clone() };
+        head.settings.insert(name.into(), value);
+        write(folder.path(), &base, &[served(0)]);
+        write(folder.path(), &head, &[served(0)]);
+        let pair = &compared(folder.path()).cells[0];
+        let reason = pair.reason.clone().unwrap_or_default();
+        let differ = (!why.is_empty()).then(|| format!("the loads differ in {why}"));
+        let wanted = differ.unwrap_or_default();
+        assert_eq!(reason, wanted);
+        assert_eq!(pair.shifts.is_empty(), !why.is_empty(), "{pair:?}");
+    }
 }
 
 /// A cell of `scale` jobs with this interval of a batch, in nanoseconds; none where both ends are the same.

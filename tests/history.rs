@@ -240,6 +240,34 @@ fn pinned_gates_are_series_of_their_own() {
 }
 
 #[test]
+fn loads_of_other_requests_are_no_step_and_those_with_errors_no_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    for day in 1..=12 {
+        record(folder.path(), "serve", day, "here", if day > 6 { 2000.0 } else { 1000.0 });
+        let of = |name: &str| folder.path().join(format!("run-{day:02}-here/{name}"));
+        let mut run: Value =
+            serde_json::from_str(&fs::read_to_string(of("run.json")).unwrap()).unwrap();
+        run["instrument"] = "load".into();
+        run["settings"] =
+            json!({ "body_hash": if day > 6 { Some("abc") } else { None }, "generators": 1 });
+        fs::write(of("run.json"), run.to_string()).unwrap();
+        let cells = of("cells.jsonl");
+        let mut cell: Value = serde_json::from_str(&fs::read_to_string(&cells).unwrap()).unwrap();
+        cell["load"] = json!({
+            "loop": "closed", "rate": null, "arrivals": null, "connections": 10, "duration_seconds": 1.0,
+            "warm_up_seconds": 0.0, "offered": 9, "completed": 9, "late_starts": 0, "reconnects": 0,
+            "errors": if day == 3 { json!({ "status 503": 4 }) } else { json!({}) },
+        });
+        fs::write(&cells, format!("{cell}\n")).unwrap();
+    }
+    let shown = shown(folder.path());
+    let series = shown["series"].as_array().unwrap();
+    let points = |of: &Value| of["points"].as_array().unwrap().len();
+    assert_eq!(series.iter().map(points).collect::<Vec<_>>(), [5, 6], "{shown}");
+    assert!(series.iter().all(|of| of["steps"].as_array().unwrap().is_empty()), "{shown}");
+}
+
+#[test]
 fn a_server_has_requests_per_second_unless_it_was_given_their_rate_and_no_time_per_job() {
     let of = |looped: &str, rate: Option<f64>| {
         let folder = tempfile::tempdir().unwrap();

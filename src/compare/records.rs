@@ -1,11 +1,15 @@
 //! Compares two records cell by cell: what separate runs can show of a change.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     machine::Fingerprint,
-    record::{Cell, Presence, Record, Run, State},
+    output::fine_percent,
+    record::{Cell, LoadFigures, Presence, Record, Run, State},
 };
 use paceline_core::perform::Placement;
 
@@ -81,7 +85,7 @@ pub fn compare_records(
 ) -> Result<Comparison, Refusal> {
     let machine_differences = comparable(base, head, any_machine)?;
     let pair = |base_cell: Option<&Cell>, head_cell: Option<&Cell>| {
-        pair(base_cell, head_cell, |name| defined_alike(&base.run, &head.run, name))
+        pair(base_cell, head_cell, |name| asked_otherwise(&base.run, &head.run, name))
     };
     let both = base
         .planned()
@@ -171,6 +175,9 @@ fn machine_differences(base: &Run, head: &Run) -> Vec<String> {
             ("CPU", of.cpu.join(" ")),
             ("number of CPUs", of.logical_cpus.to_string()),
             ("CPU quota", of.cpu_quota.clone().unwrap_or_else(|| "none".into())),
+            ("share of the CPUs", of.cpu_set.clone().unwrap_or_else(|| "all".into())),
+            ("C library", of.libc.clone().unwrap_or_else(|| "not recorded".into())),
+            ("huge pages", of.huge_pages.clone().unwrap_or_else(|| "not recorded".into())),
             ("threads per core", of.threads_per_core.clone()),
             ("hypervisor", of.hypervisor.to_string()),
             ("kernel", of.kernel.clone()),
@@ -209,11 +216,31 @@ fn defined_alike(base: &Run, head: &Run, name: &str) -> bool {
     source(base) == source(head)
 }
 
-fn pair(base: Option<&Cell>, head: Option<&Cell>, alike: impl Fn(&str) -> bool) -> Option<Pair> {
+/// Returns how what was asked for differs: the definition of the workload `name`, or what the requests of a load were.
+fn asked_otherwise(base: &Run, head: &Run, name: &str) -> Option<String> {
+    if !defined_alike(base, head, name) {
+        return Some("the definitions of the workload differ".into());
+    }
+    let (base, head) = (base.requests(), head.requests());
+    let names: BTreeSet<&str> = base.keys().chain(head.keys()).copied().collect();
+    let shown = |value: Option<&&Value>| value.map_or_else(|| "none".into(), ToString::to_string);
+    let differ = names.into_iter().filter(|name| base.get(name) != head.get(name)).map(|name| {
+        let (one, other) = (shown(base.get(name)), shown(head.get(name)));
+        format!("{} ({one}, {other})", name.replace('_', " "))
+    });
+    let differ: Vec<String> = differ.collect();
+    (!differ.is_empty()).then(|| format!("the loads differ in {}", differ.join(", ")))
+}
+
+fn pair(
+    base: Option<&Cell>,
+    head: Option<&Cell>,
+    asked_otherwise: impl Fn(&str) -> Option<String>,
+) -> Option<Pair> {
     let cell = base.or(head)?;
     let (presence, mut reason, mut shifts) = match (base, head) {
         (Some(base), Some(head)) => {
-            let reason = unlike(base, head, alike);
+            let reason = unlike(base, head, asked_otherwise);
             let shifts = if reason.is_none() { shifts(base, head) } else { vec![] };
             (Presence::Both, reason, shifts)
         }
@@ -239,7 +266,11 @@ fn pair(base: Option<&Cell>, head: Option<&Cell>, alike: impl Fn(&str) -> bool) 
 }
 
 /// Returns why the figures of two cells cannot be compared.
-fn unlike(base: &Cell, head: &Cell, alike: impl Fn(&str) -> bool) -> Option<String> {
+fn unlike(
+    base: &Cell,
+    head: &Cell,
+    asked_otherwise: impl Fn(&str) -> Option<String>,
+) -> Option<String> {
     let of = |side: &str, cell: &Cell| {
         (cell.state != State::Ok).then(|| {
             format!("{side}: {}", cell.reason.as_deref().unwrap_or("no reason is recorded"))
@@ -249,9 +280,21 @@ fn unlike(base: &Cell, head: &Cell, alike: impl Fn(&str) -> bool) -> Option<Stri
     if !reasons.is_empty() {
         return Some(reasons.join("; "));
     }
-    if !alike(&base.workload) {
-        return Some("the definitions of the workload differ".into());
+    if let Some(why) = asked_otherwise(&base.workload) {
+        return Some(why);
     }
     let load = |cell: &Cell| cell.load.as_ref().map(|load| (load.looped, load.settings()));
-    (load(base) != load(head)).then(|| "the loads differ".into())
+    if load(base) != load(head) {
+        return Some("the loads differ".into());
+    }
+    // At a knee, both keep their rates with as many errors as were allowed.
+    let errors = |cell: &Cell| {
+        let share = cell.load.as_ref().and_then(LoadFigures::error_share);
+        share.filter(|_| !cell.is_at_knee()).unwrap_or(0.0)
+    };
+    let (base, head) = (errors(base), errors(head));
+    (base > 0.0 || head > 0.0).then(|| {
+        let (base, head) = (fine_percent(base), fine_percent(head));
+        format!("{base} of the base's requests were errors and {head} of the head's: those have no latency")
+    })
 }

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use super::Url;
-use crate::output::count;
+use crate::{machine::hex, output::count};
 use paceline_core::{
     file,
     generator::{Request, check_method},
@@ -41,6 +43,21 @@ struct Line {
     weight: u32,
     url: Url,
     method: Option<String>,
+}
+
+/// Returns what tells bodies and lists of URLs apart in records, which do not have their contents.
+pub(super) fn short_hash(content: &[u8]) -> String {
+    hex(&Sha256::digest(content)[..8])
+}
+
+impl Urls {
+    /// Returns the hash of what is requested, and how often.
+    pub(super) fn hash(&self) -> String {
+        let line = |line: &Line| {
+            format!("{} {} {}\n", line.weight, line.method.as_deref().unwrap_or(""), line.url.path)
+        };
+        short_hash(self.list.iter().map(line).collect::<String>().as_bytes())
+    }
 }
 
 impl RequestOptions {

@@ -5,7 +5,9 @@ use std::{borrow::Borrow, collections::BTreeMap, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Against, Estimate, Node, State};
+use serde_json::Value;
+
+use super::{Against, Estimate, Node, Run, State};
 use crate::output::{fine_percent, long, long_ns, noun};
 use paceline_core::{
     generator::{Arrivals, Interval, is_the_generators},
@@ -234,6 +236,31 @@ pub(crate) const MOSTLY_LATE: &str = "?: over half of it is the generator's own 
 /// Returns the mark of the latency `name` if it is one of `late`, which [`mostly_late`] returned.
 pub(crate) fn late_mark(late: &[impl AsRef<str>], name: &str) -> &'static str {
     if late.iter().any(|of| of.as_ref() == name) { "?" } else { "" }
+}
+
+impl Run {
+    /// Returns what a load was asked beside the cell: its requests, what counts as an answer, and by how many generators
+    /// they were made. What is left at its default is left out. Figures of loads that differ in it do not compare.
+    pub fn requests(&self) -> BTreeMap<&'static str, &Value> {
+        const NAMES: [&str; 9] = [
+            "method",
+            "headers",
+            "body_bytes",
+            "body_hash",
+            "urls_hash",
+            "expect",
+            "timeout_seconds",
+            "max_errors",
+            "generators",
+        ];
+        let is_default = |name: &str, value: &Value| {
+            let none = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+            none || name == "generators" && *value == 1
+        };
+        let names = NAMES.into_iter().filter(|_| self.instrument == "load");
+        let asked = names.filter_map(|name| Some((name, self.settings.get(name)?)));
+        asked.filter(|(name, value)| !is_default(name, value)).collect()
+    }
 }
 
 impl LoadFigures {

@@ -92,9 +92,16 @@ impl Cell {
         self.exact_rate().filter(|_| self.load.is_some() && found)
     }
 
-    /// Returns its own latency in the column `name`, unless it was measured at a knee: each run has that at another rate.
+    /// Returns its own latency in the column `name`, unless it was measured at a knee, which each run has at another rate, or
+    /// some requests were errors.
     pub fn latency_to_compare(&self, name: &str) -> Option<Estimate> {
-        self.own_latency(name).filter(|_| !self.is_at_knee())
+        self.own_latency(name).filter(|_| !self.is_at_knee() && !self.has_errors())
+    }
+
+    /// Returns whether some of its requests were errors. Those have no latency: a server that refuses requests answers the
+    /// others sooner.
+    pub fn has_errors(&self) -> bool {
+        self.load.as_ref().is_some_and(|load| load.failed() > 0)
     }
 
     /// Returns whether it was measured at the highest rate that a search found for it.
@@ -122,10 +129,8 @@ impl Cell {
 
     fn logarithms(&self, by: RankedBy) -> Option<Vec<f64>> {
         let of = &self.per_trial;
-        let fails = self.load.as_ref().is_some_and(|load| load.failed() > 0);
         let less = match by {
-            // Errors have no latency: a server that refuses requests answers the others sooner.
-            _ if fails || self.is_at_knee() => return None,
+            _ if self.has_errors() || self.is_at_knee() => return None,
             RankedBy::Rate => return self.has_own_rate().then(|| logarithms(&self.rates())),
             RankedBy::P50 => self.own_latency("p50").map(|_| &of.latency_ns_p50)?,
             RankedBy::P99 => self.own_latency("p99").map(|_| &of.latency_ns_p99)?,

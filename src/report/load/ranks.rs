@@ -22,7 +22,7 @@ pub(in crate::report) fn marks(cells: &[&Cell], metric: &Metric) -> Vec<&'static
     // Those that say nothing of their server do not keep the others from a rank.
     let ranked = |(_, cell): &(usize, &&Cell)| {
         let late = cell.latencies_of_the_generator().contains(&metric.name);
-        !has_errors(cell) && !late && metric.of(cell).is_some()
+        !cell.has_errors() && !late && metric.of(cell).is_some()
     };
     let (places, ranked): (Vec<usize>, Vec<&Cell>) =
         cells.iter().enumerate().filter(ranked).map(|(place, cell)| (place, *cell)).unzip();
@@ -37,10 +37,6 @@ pub(in crate::report) fn marks(cells: &[&Cell], metric: &Metric) -> Vec<&'static
         }
     }
     marks
-}
-
-fn has_errors(cell: &Cell) -> bool {
-    cell.load.as_ref().is_some_and(|load| load.failed() > 0)
 }
 
 /// Returns what the marks mean, or why there are none; `None` where there are not two servers to rank.
