@@ -18,5 +18,5 @@ pub use limits::{
     Limits, OTHER_FILES, OTHER_MAPS, OTHER_THREADS, THREAD_MAPS, bytes, dropped_connections,
     refusal,
 };
-pub use pin::{allowed_cpus, pin};
+pub use pin::{cpus_by_core, pin};
 pub use system::{CpuTicks, SoftHard, System};

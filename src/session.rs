@@ -4,7 +4,7 @@
 use std::{cell::RefCell, io, net::SocketAddr, time::Duration};
 
 use crate::{
-    machine::{HostActivity, Limits, allowed_cpus, dropped_connections, pin},
+    machine::{HostActivity, Limits, cpus_by_core, dropped_connections, pin},
     output::{count, counted},
     plan::Planned,
     record::{Cell, ModelRecord, State, Trial},
@@ -54,7 +54,7 @@ impl Session {
 
     /// Pins every host to as many CPUs as it has workers, and the echo server to the others, if there are any.
     pub fn pin_hosts(&mut self) -> Result<(), String> {
-        self.cpus = allowed_cpus();
+        self.cpus = cpus_by_core();
         if self.cpus.is_empty() {
             return Err("processes can be pinned on Linux alone: leave --pin out".into());
         }

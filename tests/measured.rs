@@ -125,7 +125,7 @@ fn each_series_of_a_climb_has_its_part_of_the_budget() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_pinned_process_stays_on_its_cpus_and_more_workers_than_cpus_are_refused() {
-    let cpus = paceline::machine::allowed_cpus();
+    let cpus = paceline::machine::cpus_by_core();
     let mut child = Command::new("sleep").arg("10").spawn().unwrap();
     paceline::machine::pin(child.id(), &cpus[..1]).unwrap();
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();

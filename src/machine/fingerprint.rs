@@ -1,12 +1,12 @@
 //! The factors of a figure: the machine, the kernel, the compiler and the versions of the models.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     ffi::OsStr,
     fmt::Write,
     fs,
-    process::Command,
+    process::{Command, Stdio},
     sync::{LazyLock, OnceLock},
     thread,
 };
@@ -14,7 +14,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::group::Group;
+use super::{
+    group::Group,
+    pin::{cpus_by_core, threads_of_core},
+};
+use crate::output::counted;
 use paceline_core::{models::MODELS, process::allocator_settings};
 
 /// The identity of a machine for comparisons. It does not include clock rates, host name and free memory.
@@ -32,6 +36,17 @@ pub struct Fingerprint {
     pub logical_cpus: usize,
     /// The CPU quota of its control group, in CPUs, if there is one.
     pub cpu_quota: Option<String>,
+    /// How many of the CPUs online this process may run on, such as `2 of 64 CPUs, on 1 core`; `None` if it may use all,
+    /// without a quota.
+    #[serde(default)]
+    pub cpu_set: Option<String>,
+    /// The C library and its version; `None` if it does not say so, and in records of before it was asked.
+    #[serde(default)]
+    pub libc: Option<String>,
+    /// When the kernel gives memory in huge pages: `always`, `madvise` or `never`; `None` if it does not say so, and in
+    /// records of before it was asked.
+    #[serde(default)]
+    pub huge_pages: Option<String>,
     /// Hardware threads per core.
     pub threads_per_core: String,
     /// Whether a hypervisor is visible.
@@ -45,8 +60,8 @@ pub struct Fingerprint {
     /// The features of the runtimes' crates: `tokio=default,full`, one for each crate.
     #[serde(default)]
     pub features: Vec<String>,
-    /// The settings of glibc's allocator in measured processes, then the libraries in `LD_PRELOAD`, which may replace it;
-    /// empty in records of before it was set.
+    /// The settings of glibc's allocator in measured processes, then the libraries in `LD_PRELOAD`, which may replace
+    /// it; empty in records of before it was set.
     #[serde(default)]
     pub allocator: String,
 }
@@ -136,6 +151,9 @@ pub fn fingerprint() -> Fingerprint {
         cpu_name: get("model name"),
         logical_cpus: cores(),
         cpu_quota: Group::here().cpus.map(|cpus| format!("{cpus:.2}")),
+        cpu_set: cpu_set(),
+        libc: said_by("getconf", &["GNU_LIBC_VERSION"]),
+        huge_pages: huge_pages(),
         threads_per_core: threads.unwrap_or_default(),
         hypervisor: get("flags").split(' ').any(|flag| flag == "hypervisor"),
         kernel: kernel(),
@@ -176,7 +194,8 @@ impl Fingerprint {
             &self.allocator,
         ];
         let mut hash = Sha256::new();
-        for part in parts.into_iter().chain(&self.cpu_quota) {
+        let more = [&self.cpu_quota, &self.cpu_set, &self.libc, &self.huge_pages];
+        for part in parts.into_iter().chain(more.into_iter().flatten()) {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
@@ -222,9 +241,45 @@ fn cpu_model(cpu: &BTreeMap<String, String>) -> [String; 4] {
 
 /// Returns a value of macOS's `sysctl`; empty where there is none.
 pub(crate) fn sysctl(name: &str) -> String {
-    let output = Command::new("/usr/sbin/sysctl").args(["-n", name]).output();
-    let output = output.ok().filter(|output| output.status.success());
-    output.map_or_else(String::new, |output| String::from_utf8_lossy(&output.stdout).trim().into())
+    said_by("/usr/sbin/sysctl", &["-n", name]).unwrap_or_default()
+}
+
+/// Returns what a program prints; `None` if there is no such program, or it fails.
+fn said_by(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().into())
+}
+
+/// Returns how many CPUs this process may run on, and on how many cores, unless it has all. Not which: a scheduler gives
+/// others of the same shape to each job. A runtime may count those online: with a quota of two, Python's pool of threads is
+/// larger on 64 CPUs than on 4.
+fn cpu_set() -> Option<String> {
+    let allowed = cpus_by_core();
+    let online = fs::read_to_string("/sys/devices/system/cpu/online").ok()?;
+    let cores: BTreeSet<String> = allowed.iter().filter_map(|cpu| threads_of_core(*cpu)).collect();
+    shape(allowed.len(), cores.len(), counted_in(online.trim())?, self::cores())
+}
+
+/// Returns the shape of a set of CPUs, with the number of those that a quota leaves.
+fn shape(allowed: usize, on_cores: usize, online: usize, usable: usize) -> Option<String> {
+    let all = allowed == online && usable == online;
+    let (online, on_cores) = (counted(online, "CPU"), counted(on_cores, "core"));
+    (!all).then(|| format!("{allowed} of {online}, on {on_cores}"))
+}
+
+/// Returns how many CPUs a list such as `0-3,8` has.
+fn counted_in(list: &str) -> Option<usize> {
+    let range = |range: &str| {
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        Some(to.parse::<usize>().ok()?.checked_sub(from.parse().ok()?)? + 1)
+    };
+    list.split(',').map(range).sum()
+}
+
+fn huge_pages() -> Option<String> {
+    let modes = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").ok()?;
+    let (_, mode) = modes.split_once('[')?;
+    Some(mode.split_once(']')?.0.to_owned())
 }
 
 fn kernel() -> String {
@@ -245,6 +300,14 @@ mod tests {
         assert_eq!((one.hash.len(), &one.hash), (16, &one.hashed()));
         let quarter = Fingerprint { cpu_quota: Some("0.25".into()), ..one.clone() };
         assert_ne!(quarter.hashed(), one.hash, "a CPU quota is part of it");
+        let some = || Some("another".to_owned());
+        for other in [
+            Fingerprint { cpu_set: some(), ..one.clone() },
+            Fingerprint { libc: some(), ..one.clone() },
+            Fingerprint { huge_pages: some(), ..one.clone() },
+        ] {
+            assert_ne!(other.hashed(), one.hash, "{other:?}");
+        }
         assert!(one.allocator.contains("trim_threshold"), "{}", one.allocator);
         let other = Fingerprint { allocator: String::new(), ..one.clone() };
         assert_ne!(other.hashed(), one.hash, "so are the settings of the allocator");
@@ -252,6 +315,17 @@ mod tests {
         let another = allocator(Some(OsStr::new("libjemalloc.so.2")));
         assert_eq!(another, format!("{} with libjemalloc.so.2", allocator(None)));
         assert!(!one.kernel.is_empty() && one.rustc.starts_with("rustc "));
+    }
+
+    #[test]
+    fn what_share_of_the_cpus_a_process_has_is_said_unless_it_has_all() {
+        assert_eq!(shape(2, 2, 2, 2), None);
+        assert_eq!(shape(2, 1, 4, 2).unwrap(), "2 of 4 CPUs, on 1 core");
+        assert_eq!(shape(2, 2, 4, 2).unwrap(), "2 of 4 CPUs, on 2 cores");
+        assert_eq!(shape(64, 32, 64, 2).unwrap(), "64 of 64 CPUs, on 32 cores", "a quota of two");
+        assert_eq!(counted_in("0-3,8"), Some(5));
+        assert_eq!(counted_in("0"), Some(1));
+        assert_eq!(counted_in("3-0"), None);
     }
 
     #[test]

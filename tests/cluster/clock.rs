@@ -90,8 +90,10 @@ fn a_wall_clock_that_is_stepped_loses_nothing_and_decides_nothing() {
     await_that("the third worker has a trial", || has_a_trial("0001"));
     fs::write(folder.join("ahead"), "-2h").unwrap();
     ended(stepped);
+    // With the library too, because its nodes are of another kind than those without.
+    fs::write(folder.join("right"), "+0").unwrap();
     for block in ["0002", "0003"] {
-        ok(folder, &["cluster", "work", "plan", block]);
+        ended(with_clock(folder, &library, "right", block));
     }
     ok(folder, &["cluster", "collect", "plan"]);
     let record = record_in(folder);

@@ -180,8 +180,11 @@ pub(super) fn machine(run: &Run) -> Table {
     fact("fingerprint", print.hash.clone());
     fact("processor", format!("{} ({})", print.cpu_name, print.cpu.join(" ")));
     fact("CPUs", format!("{}, threads per core: {}", print.logical_cpus, print.threads_per_core));
+    fact("share of the CPUs", print.cpu_set.clone().unwrap_or_default());
     fact("hypervisor", if print.hypervisor { "yes" } else { "none shows itself" }.into());
     fact("kernel", print.kernel.clone());
+    fact("C library", print.libc.clone().unwrap_or_default());
+    fact("huge pages", print.huge_pages.clone().unwrap_or_default());
     fact("compiler", run.build.rustc.clone());
     fact("built for", format!("{}, {}", run.build.target, run.build.flags));
     fact("allocator", run.build.allocator.clone());
