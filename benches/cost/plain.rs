@@ -43,7 +43,7 @@ impl Plain {
         let built = this()?.with_file_name("plain-go");
         let mut go = Command::new(program);
         go.args([OsStr::new("build"), OsStr::new("-o"), built.as_os_str(), OsStr::new(&path)]);
-        go.env("GO111MODULE", "off").env("CGO_ENABLED", "0");
+        go.env("GO111MODULE", "on").env("GOWORK", "off").env("CGO_ENABLED", "0");
         for name in ["GOFLAGS", "GOAMD64", "GOARM64", "GOEXPERIMENT"] {
             go.env_remove(name);
         }

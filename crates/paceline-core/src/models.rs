@@ -397,28 +397,3 @@ pub const ROOM: &str =
 
 /// Why no model can serve jobs that wait for each other.
 pub const PARK: &str = "park waits for all jobs of a batch, and requests come one by one: measure it with paceline run";
-
-/// Checks that an `io_uring` runtime can be started here.
-#[cfg(target_os = "linux")]
-fn io_uring_works<C: per_core::LocalRuntime>() -> Result<(), String> {
-    // On its own thread and with panics caught: without a ring, some runtimes return an error and others panic.
-    let tried = std::thread::Builder::new()
-        .name("io_uring-probe".into())
-        .spawn(|| std::panic::catch_unwind(|| C::run(async {})));
-    let why = match tried.map(std::thread::JoinHandle::join) {
-        Ok(Ok(Ok(Ok(())))) => return Ok(()),
-        Ok(Ok(Ok(Err(error)))) | Err(error) => error.to_string(),
-        Ok(Ok(Err(_)) | Err(_)) => "the runtime panicked at its start".into(),
-    };
-    let disabled =
-        std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
-    let hint = match disabled.trim() {
-        "1" | "2" => "; it is switched off: sysctl -w kernel.io_uring_disabled=0",
-        // This message already says how to raise the limit.
-        _ if why.contains("ulimit") => "",
-        _ => {
-            "; a container needs a seccomp profile that permits io_uring, and 512 KiB of locked memory a worker (ulimit -l unlimited)"
-        }
-    };
-    Err(format!("io_uring cannot be used: {why}{hint}"))
-}

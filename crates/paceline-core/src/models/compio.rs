@@ -28,7 +28,7 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Compio>>(ModelInfo {
     timers: Driver::IoUring,
     sockets: Driver::IoUring,
     leaves: Some(&[]),
-    available: super::io_uring_works::<Compio>,
+    available: super::per_core::io_uring_works::<Compio>,
     ..ModelInfo::DEFAULT
 });
 

@@ -34,7 +34,7 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Glommio>>(ModelInfo 
     bridge: Bridge::Workers,
     timers: Driver::IoUring,
     sockets: Driver::IoUring,
-    available: super::io_uring_works::<Glommio>,
+    available: super::per_core::io_uring_works::<Glommio>,
     ..ModelInfo::DEFAULT
 });
 

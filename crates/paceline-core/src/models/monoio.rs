@@ -27,7 +27,7 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<Monoio>>(ModelInfo {
     bridge: Bridge::Workers,
     timers: Driver::IoUring,
     sockets: Driver::IoUring,
-    available: super::io_uring_works::<Monoio>,
+    available: super::per_core::io_uring_works::<Monoio>,
     ..ModelInfo::DEFAULT
 });
 

@@ -323,6 +323,31 @@ impl<T, E, H: Future<Output = Result<T, E>> + Unpin> Future for Joined<H> {
     }
 }
 
+/// Checks that an `io_uring` runtime can be started here.
+#[cfg(target_os = "linux")]
+pub(super) fn io_uring_works<C: LocalRuntime>() -> Result<(), String> {
+    // On its own thread and with panics caught: without a ring, some runtimes return an error and others panic.
+    let tried = thread::Builder::new()
+        .name("io_uring-probe".into())
+        .spawn(|| std::panic::catch_unwind(|| C::run(async {})));
+    let why = match tried.map(JoinHandle::join) {
+        Ok(Ok(Ok(Ok(())))) => return Ok(()),
+        Ok(Ok(Ok(Err(error)))) | Err(error) => error.to_string(),
+        Ok(Ok(Err(_)) | Err(_)) => "the runtime panicked at its start".into(),
+    };
+    let disabled =
+        std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
+    let hint = match disabled.trim() {
+        "1" | "2" => "; it is switched off: sysctl -w kernel.io_uring_disabled=0",
+        // This message already says how to raise the limit.
+        _ if why.contains("ulimit") => "",
+        _ => {
+            "; a container needs a seccomp profile that permits io_uring, and 512 KiB of locked memory a worker (ulimit -l unlimited)"
+        }
+    };
+    Err(format!("io_uring cannot be used: {why}{hint}"))
+}
+
 /// Checks that `receive` and `read` fill a buffer up to its length, and leave its reserved capacity alone.
 #[cfg(test)]
 pub(super) fn check_that_a_buffer_is_filled_up_to_its_length<R: LocalRuntime>() {

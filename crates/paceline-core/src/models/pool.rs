@@ -124,10 +124,14 @@ impl Blocking for Pooled {
 /// # Panics
 ///
 /// Panics if one is missing, because its job panicked.
-fn in_order<T>(count: usize, finished: impl IntoIterator<Item = (usize, T)>) -> Vec<T> {
+fn in_order<T>(
+    count: usize,
+    finished: impl IntoIterator<Item = (usize, T)>,
+) -> impl Iterator<Item = T> {
     let mut outputs: Vec<Option<T>> = (0..count).map(|_| None).collect();
     for (index, output) in finished {
         outputs[index] = Some(output);
     }
-    outputs.into_iter().map(|output| output.expect("a job panicked")).collect()
+    // Lazily: the batch's clock stops with the last output.
+    outputs.into_iter().map(|output| output.expect("a job panicked"))
 }

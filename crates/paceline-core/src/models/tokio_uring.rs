@@ -33,7 +33,7 @@ pub(super) const ENTRY: Entry = Entry::new::<PerCoreRuntime<TokioUring>>(ModelIn
     timers: Driver::Readiness,
     sockets: Driver::IoUring,
     unset: super::tokio::QUEUE,
-    available: super::io_uring_works::<TokioUring>,
+    available: super::per_core::io_uring_works::<TokioUring>,
     ..ModelInfo::DEFAULT
 });
 

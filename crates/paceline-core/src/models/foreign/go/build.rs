@@ -34,7 +34,7 @@ const BUILD_CHECKS: u32 = 30_000;
 /// or no folder is writable.
 pub(super) fn built(go: &OsStr) -> io::Result<PathBuf> {
     let version = version(go)?;
-    let name = format!("go-{}", key(SOURCE, &version));
+    let name = format!("go-{}", key(SOURCE, &version, &settings(&tool(go))));
     let caches = cache_folders();
     let mut kept = caches.iter().filter(|cache| is_ours(&cache.folder));
     if let Some(cache) = kept.find(|cache| cache.folder.join(&name).is_file()) {
@@ -70,19 +70,27 @@ fn minor(version: &str) -> Option<u32> {
     number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// Returns a key that differs between sources and between tool chains.
-fn key(source: &str, version: &str) -> String {
-    let hash =
-        Sha256::new().chain_update(source).chain_update([0]).chain_update(version).finalize();
-    hash.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+/// Returns a key that differs between sources, tool chains and settings of the build.
+fn key(source: &str, version: &str, settings: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in [source, version, settings] {
+        hash = hash.chain_update(part).chain_update([0]);
+    }
+    hash.finalize().iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// Returns the tool chain's command, independent of the user's settings: no modules, no network, no C compiler.
+/// Returns the environment variables that `tool` sets and removes.
+fn settings(tool: &Command) -> String {
+    format!("{:?}", tool.get_envs().collect::<Vec<_>>())
+}
+
+/// Returns the tool chain's command, independent of the user's settings: no network, no C compiler, no other modules.
 fn tool(go: &OsStr) -> Command {
     let mut command = Command::new(go);
     for (name, value) in [
         ("GOENV", "off"),
-        ("GO111MODULE", "off"),
+        ("GO111MODULE", "on"),
+        ("GOWORK", "off"),
         ("GOTOOLCHAIN", "local"),
         ("GOPROXY", "off"),
         ("CGO_ENABLED", "0"),
@@ -173,6 +181,9 @@ impl BuildFolder {
     fn build(&self, go: &OsStr, cache: &CacheFolder, name: &str) -> io::Result<PathBuf> {
         let program = self.0.join("interpreter");
         fs::write(self.0.join("interpreter.go"), SOURCE)?;
+        // A module of this version, because without one the runtime behaves as that of Go 1.16 did.
+        let minor = minor(&version(go)?).unwrap_or(OLDEST);
+        fs::write(self.0.join("go.mod"), format!("module interpreter\n\ngo 1.{minor}\n"))?;
         let mut command = tool(go);
         command.current_dir(&self.0).env("GOPATH", self.0.join("path"));
         if cache.holds_gos && env::var_os("GOCACHE").is_none() {
@@ -214,8 +225,10 @@ mod tests {
 
     #[test]
     fn another_source_or_tool_chain_has_another_program() {
-        let one = key("a", "b");
-        assert!(one != key("a", "c") && one != key("c", "b") && one != key("ab", ""));
+        let one = key("a", "b", "c");
+        let others =
+            [key("a", "c", "c"), key("c", "b", "c"), key("ab", "", "c"), key("a", "b", "")];
+        assert!(!others.contains(&one));
         assert_eq!(one.len(), 16);
     }
 
@@ -226,7 +239,7 @@ mod tests {
         for name in ["GOFLAGS", "GOAMD64", "GOARM64", "GOEXPERIMENT"] {
             assert!(tool.get_envs().any(|of| of == (OsStr::new(name), None)), "{name}");
         }
-        assert!(tool.get_envs().any(|of| of == (OsStr::new("GOENV"), Some(OsStr::new("off")))));
+        assert!(settings(&tool).contains("GOENV") && settings(&tool).contains("GOAMD64"));
     }
 
     #[test]
@@ -243,6 +256,20 @@ mod tests {
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(folder.path(), &link).unwrap();
         assert!(!is_ours(&link));
+    }
+
+    #[test]
+    fn the_interpreter_is_a_module_of_the_tool_chains_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let go = folder.path().join("go");
+        let text = "#!/bin/sh\n\
+                    if [ $1 = version ]; then echo go version go1.27.3 linux/amd64; else cp go.mod $3; fi\n";
+        fs::write(&go, text).unwrap();
+        fs::set_permissions(&go, fs::Permissions::from_mode(0o755)).unwrap();
+        let cache = CacheFolder { folder: folder.path().join("own"), holds_gos: false };
+        let build = BuildFolder::create(&cache.folder, "built").unwrap();
+        let kept = build.build(go.as_os_str(), &cache, "built").unwrap();
+        assert!(fs::read_to_string(kept).unwrap().contains("\ngo 1.27\n"));
     }
 
     #[test]
