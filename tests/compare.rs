@@ -14,8 +14,8 @@ use paceline::{
     compare::{Agreement, Basis, Comparison, Disjoint, Pair, Shift},
     machine::{build, fingerprint},
     record::{
-        Cell, Definition, Estimate, LoadFigures, Loop, Metric, Presence, Resources, Run, SCHEMA,
-        State, Writer,
+        Cell, Definition, Estimate, Knee, LoadFigures, Loop, Metric, Presence, Resources, Run,
+        SCHEMA, State, Writer,
     },
 };
 use paceline_core::perform::Placement;
@@ -289,8 +289,9 @@ fn served(errors: u64) -> Cell {
 fn a_server_that_refuses_requests_is_not_called_faster() {
     for (base, head, why) in [
         (0, 0, None),
-        (0, 400, Some("0 % of the base's requests were errors and 40 % of the head's")),
-        (1, 0, Some("0.10 % of the base's requests were errors and 0 % of the head's")),
+        (1, 0, None),
+        (0, 400, Some("head: 40 % of its requests were errors")),
+        (2, 0, Some("base: 0.20 % of its requests were errors")),
     ] {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &run("base"), &[served(base)]);
@@ -300,6 +301,23 @@ fn a_server_that_refuses_requests_is_not_called_faster() {
         let reason = pair.reason.as_deref().unwrap_or_default();
         assert!(reason.starts_with(why.unwrap_or_default()), "{reason}");
     }
+}
+
+#[test]
+fn two_knees_have_no_interval_as_their_trials_are_of_one_stair() {
+    let at = |ns: u64| {
+        let gave_way = Some("p99 passed 20.0 ms".into());
+        let knee = Some(Knee { limit_ns: 20_000_000, steps: vec![], gave_way });
+        let load = Some(LoadFigures { knee, ..LoadFigures::new(Loop::Open, Some(500.0), None, 4) });
+        Cell { load, ..cell("tokio", &[ns, ns + 1, ns + 2]) }
+    };
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &run("base"), &[at(1_000_000)]);
+    write(folder.path(), &run("head"), &[at(1_080_000)]);
+    let pair = &compared(folder.path()).cells[0];
+    let rate = shift(pair, Metric::Requests);
+    assert!((rate.share + 0.074).abs() < 0.001, "{rate:?}");
+    assert_eq!((rate.basis, rate.lower), (Basis::Figures, None));
 }
 
 #[test]

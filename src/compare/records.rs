@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     machine::Fingerprint,
     output::fine_percent,
-    record::{Cell, LoadFigures, Presence, Record, Run, State},
+    record::{Cell, Presence, Record, Run, State},
 };
 use paceline_core::perform::Placement;
 
@@ -287,14 +287,11 @@ fn unlike(
     if load(base) != load(head) {
         return Some("the loads differ".into());
     }
-    // At a knee, both keep their rates with as many errors as were allowed.
-    let errors = |cell: &Cell| {
-        let share = cell.load.as_ref().and_then(LoadFigures::error_share);
-        share.filter(|_| !cell.is_at_knee()).unwrap_or(0.0)
+    let refused = |side: &str, cell: &Cell| {
+        let share = fine_percent(cell.refused_share()?);
+        Some(format!("{side}: {share} of its requests were errors, which have no latency"))
     };
-    let (base, head) = (errors(base), errors(head));
-    (base > 0.0 || head > 0.0).then(|| {
-        let (base, head) = (fine_percent(base), fine_percent(head));
-        format!("{base} of the base's requests were errors and {head} of the head's: those have no latency")
-    })
+    let refused = [refused("base", base), refused("head", head)];
+    let refused: Vec<String> = refused.into_iter().flatten().collect();
+    (!refused.is_empty()).then(|| refused.join("; "))
 }

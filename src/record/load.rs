@@ -239,10 +239,10 @@ pub(crate) fn late_mark(late: &[impl AsRef<str>], name: &str) -> &'static str {
 }
 
 impl Run {
-    /// Returns what a load was asked beside the cell: its requests, what counts as an answer, and by how many generators
-    /// they were made. What is left at its default is left out. Figures of loads that differ in it do not compare.
+    /// Returns what a load was asked beside the cell: its requests, what counts as an answer, how long they were made, and
+    /// by how many generators. What is not set is left out. Figures of loads that differ in it do not compare.
     pub fn requests(&self) -> BTreeMap<&'static str, &Value> {
-        const NAMES: [&str; 9] = [
+        const NAMES: [&str; 11] = [
             "method",
             "headers",
             "body_bytes",
@@ -252,6 +252,8 @@ impl Run {
             "timeout_seconds",
             "max_errors",
             "generators",
+            "duration_seconds",
+            "warm_up_seconds",
         ];
         let is_default = |name: &str, value: &Value| {
             let none = value.is_null() || value.as_array().is_some_and(Vec::is_empty);

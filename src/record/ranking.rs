@@ -92,10 +92,18 @@ impl Cell {
         self.exact_rate().filter(|_| self.load.is_some() && found)
     }
 
-    /// Returns its own latency in the column `name`, unless it was measured at a knee, which each run has at another rate, or
-    /// some requests were errors.
+    /// Returns its own latency in the column `name`, unless it was measured at a knee: each run has that at another rate.
     pub fn latency_to_compare(&self, name: &str) -> Option<Estimate> {
-        self.own_latency(name).filter(|_| !self.is_at_knee() && !self.has_errors())
+        self.own_latency(name).filter(|_| !self.is_at_knee())
+    }
+
+    /// Returns the share of its requests that were errors, if it is so large that its figures do not compare with others. At
+    /// a knee, a server keeps its rate with as many errors as were allowed.
+    pub fn refused_share(&self) -> Option<f64> {
+        /// A tenth of what lies beyond the 99th percentile.
+        const MOST: f64 = 0.001;
+        let share = self.load.as_ref()?.error_share()?;
+        (share > MOST && !self.is_at_knee()).then_some(share)
     }
 
     /// Returns whether some of its requests were errors. Those have no latency: a server that refuses requests answers the

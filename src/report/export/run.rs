@@ -88,8 +88,8 @@ fn test(cell: &Cell, figures: &[Figure]) -> Test {
 }
 
 /// Returns jobs a second, and the costs of a job or a batch, but no latency that is mostly the lateness of the load
-/// generator, no rate that is only the least that a server keeps, and no latency at a knee or beside errors: these formats
-/// have no room to say so, and their readers follow figures over runs, as the history does. Empty if the cell is not `ok`.
+/// generator, no rate that is only the least that a server keeps, and no latency at a knee: these formats have no room to
+/// say so, and their readers follow figures over runs, as the history does. Empty if the cell is not `ok`.
 fn figures(cell: &Cell) -> Vec<Figure> {
     if cell.state != State::Ok {
         return vec![];
@@ -180,13 +180,13 @@ const FAMILIES: [(Family, FamilyValue); 24] = [
         c.exact_rate().and_then(|_| c.share_of_bound())
     }),
     (("latency_p50_seconds", S, "median latency, mean of the trials"), |c| {
-        Some(c.own_latency("p50").filter(|_| !c.is_at_knee())?.value / 1e9)
+        Some(c.latency_to_compare("p50")?.value / 1e9)
     }),
     (("latency_p90_seconds", S, "90th percentile of all latencies"), |c| {
         own_seconds(c, "p90", c.latency.as_ref()?.p90())
     }),
     (("latency_p99_seconds", S, "99th percentile of latency, mean of the trials"), |c| {
-        Some(c.own_latency("p99").filter(|_| !c.is_at_knee())?.value / 1e9)
+        Some(c.latency_to_compare("p99")?.value / 1e9)
     }),
     (("latency_p999_seconds", S, "99.9th percentile of all latencies"), |c| {
         own_seconds(c, "p99.9", c.latency.as_ref()?.p999())
