@@ -314,6 +314,14 @@ fn a_load_over_time_and_a_comparison_are_on_the_page_and_in_the_table() {
     ] {
         assert!(table.contains(said), "no {said:?} in {table}");
     }
+    let mut outage = told();
+    let broken = "A line is broken where an interval has no such latency";
+    assert!(!page_of(&outage).contains(broken));
+    let loads = outage.cells.iter_mut().filter_map(|cell| cell.load.as_mut());
+    for trial in loads.flat_map(|load| load.intervals.iter_mut()) {
+        trial[6].latency = None;
+    }
+    assert!(page_of(&outage).contains(broken), "it would look as fast as its neighbours");
     let mut behind = told();
     behind.cells.retain(|cell| cell.load.as_ref().is_some_and(|load| load.ramp.is_some()));
     for cell in behind.cells.iter_mut().filter(|cell| cell.model == "pool") {

@@ -10,8 +10,8 @@ use crate::{
     suite_command, workers,
 };
 
-/// Samples per second of CPU time.
-const RATE: f64 = 10_000.0;
+/// The CPU time between two samples, in nanoseconds. A period: a rate may be lowered by the kernel.
+const PERIOD_NS: usize = 100_000;
 /// The symbols shown of each comparison: those that differ most.
 const SHOWN: usize = 20;
 
@@ -36,7 +36,7 @@ pub(crate) fn symbols(
     for cell in cells {
         let jobs = cell.work.jobs_on(cell.model);
         let numbers = [workers(), jobs, cell.work.batches];
-        let per_sample = 1e9 / RATE / (jobs * (cell.work.batches + 1) * pairs) as f64;
+        let per_sample = PERIOD_NS as f64 / (jobs * (cell.work.batches + 1) * pairs) as f64;
         let mut found: BTreeMap<String, [f64; 2]> = BTreeMap::new();
         for side in (0..pairs).flat_map(|_| [0, 1]) {
             let child = if side == 1 {
@@ -45,7 +45,16 @@ pub(crate) fn symbols(
                 built[cell.program].command(cell, numbers, servers)
             };
             let mut record = Command::new("perf");
-            record.args(["record", "-q", "-e", "cpu-clock", "-F", &RATE.to_string(), "-o", file]);
+            record.args([
+                "record",
+                "-q",
+                "-e",
+                "cpu-clock",
+                "-c",
+                &PERIOD_NS.to_string(),
+                "-o",
+                file,
+            ]);
             record.arg("--").arg(child.get_program()).args(child.get_args());
             perf(cell.model, &mut record)?;
             let mut report = Command::new("perf");

@@ -22,8 +22,8 @@ pub(super) const CPU: Experiment = Experiment {
     sentence: "An event loop gives CPU-bound jobs no speed-up; a process pool, threads without a global lock, and \
                rayon do, behind a loop's bridge too.",
     method: "8 jobs that compute for about 2 ms each: the time of the same language's sequential program over the \
-             model's, inline and through its bridge, of 6 batches the shortest; ideal is the number of its \
-             workers, or of CPUs where that is less.",
+             model's, inline and through its bridge, of 6 batches the shortest; ideal is what 8 jobs of \
+             one length allow on its workers, or on the CPUs where those are fewer.",
     slow: true,
     workers: &[Some(1), None],
     measure: |runner| {
@@ -57,8 +57,13 @@ pub(super) const CPU: Experiment = Experiment {
     judge,
 };
 
+/// Returns the greatest speed-up of 8 jobs of one length on these threads or processes.
 fn ideal(runners: Option<usize>) -> f64 {
-    runners.unwrap_or(JOBS).min(cores()).min(JOBS) as f64
+    greatest(runners.unwrap_or(JOBS).min(cores()).min(JOBS))
+}
+
+fn greatest(at_once: usize) -> f64 {
+    JOBS as f64 / JOBS.div_ceil(at_once) as f64
 }
 
 fn judge(figures: &Evidence<'_>) -> Judged {
@@ -107,6 +112,12 @@ mod tests {
         claims::experiment::Evidence,
         record::{ClaimFigure, ClaimVerdict::*},
     };
+
+    #[test]
+    fn the_ideal_of_eight_jobs_is_what_their_rounds_allow() {
+        let hundredths = [1, 2, 3, 4, 5, 6, 7, 8].map(|n| (greatest(n) * 100.0) as u32);
+        assert_eq!(hundredths, [100, 200, 266, 400, 400, 400, 400, 800]);
+    }
 
     #[test]
     fn a_loop_must_not_speed_up_and_a_pool_must() {

@@ -145,7 +145,8 @@ fn shown(value: f64, by: Measure) -> String {
     }
 }
 
-fn title(by: Measure) -> &'static str {
+/// Returns the name of a measure in sentences and headings.
+pub(super) fn title(by: Measure) -> &'static str {
     match by {
         Measure::Throughput => "throughput",
         Measure::P99 => "p99 latency",

@@ -94,16 +94,33 @@ pub(super) fn nodes(text: &mut String, cells: &[&Cell]) {
     }
 }
 
-/// Returns the rate up to which a server kept pace on a ramp: in each trial, until the first interval in which it did
-/// not answer at the offered rate.
+/// Returns the first interval of a ramp in which a server fell behind: at its end, more requests were open, or had been
+/// errors in it, than its rate and the latency that the server has at its best explain. At a constant latency, answers lag
+/// behind a rate that rises.
+fn fell_behind(trial: &[Interval]) -> Option<&Interval> {
+    let medians = trial.iter().filter_map(|one| Some(one.latency.as_ref()?.ns_p50));
+    let best_seconds = medians.min().unwrap_or(0) as f64 / 1e9;
+    let mut open = 0.0;
+    trial.iter().find(|one| {
+        open += one.offered as f64 - one.answered as f64 - one.errors as f64;
+        let left = open + one.errors as f64 - one.offered_per_second() * best_seconds;
+        left > (1.0 - LEAST_REACHED) * one.offered as f64 && left >= LEAST_MISSED
+    })
+}
+
+/// Returns the rate up to which a server kept pace on a ramp, over the trials.
 fn climbed(load: &LoadFigures) -> Option<String> {
-    let missed = |one: &&Interval| {
-        let (offered, answered) = (one.offered as f64, one.answered as f64);
-        answered < LEAST_REACHED * offered && offered - answered >= LEAST_MISSED
-    };
-    let first = load.intervals.iter().filter_map(|trial| trial.iter().find(missed));
+    let first = load.intervals.iter().filter_map(|trial| fell_behind(trial));
     let first = first.min_by_key(|one| one.start_ns);
-    let mixed = "the figures above are of all its rates together";
+    let mut mixed = String::from("the figures above are of all its rates together");
+    let ended = load.completed + load.failed();
+    if let Some(left) = load.offered.checked_sub(ended).filter(|left| *left > 0) {
+        let left = counted(usize::try_from(left).unwrap_or(usize::MAX), "request");
+        let _ = write!(
+            mixed,
+            "; {left} had no answer when it ended, so the longest latencies are missing"
+        );
+    }
     Some(match (load.intervals.iter().flatten().next()?, first) {
         (_, None) => format!("kept pace in each interval of the ramp; {mixed}"),
         (_, Some(one)) => format!(
@@ -159,4 +176,47 @@ fn compared(name: &str, against: &Against) -> String {
         level * 100.0,
         measured.join("; ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use paceline_core::histogram::Histogram;
+
+    use super::*;
+
+    /// A ramp from 100 to 1 060 a second in 6 s, of which `answered` gives the answers and errors of each interval.
+    fn ramp(median_ns: u64, answered: [[u64; 2]; 6]) -> Vec<Interval> {
+        let mut times = Histogram::default();
+        times.record(median_ns);
+        let latency = times.distribution();
+        let interval = |(second, [answered, errors]): (u64, [u64; 2])| Interval {
+            start_ns: second * 1_000_000_000,
+            lasts_ns: 1_000_000_000,
+            offered: 180 + second * 160,
+            answered,
+            errors,
+            late_starts: 0,
+            latency: latency.clone(),
+            schedule_error: None,
+        };
+        (0..).zip(answered).map(interval).collect()
+    }
+
+    #[test]
+    fn answers_that_lag_by_a_constant_latency_do_not_fall_behind() {
+        // At 100 ms, 26 requests are open at the end of the first second, and 16 more at the end of each other.
+        let right = [154, 324, 484, 644, 804, 964].map(|answered| [answered, 0]);
+        assert_eq!(fell_behind(&ramp(100_000_000, right)), None);
+        let behind = |answered| {
+            fell_behind(&ramp(100_000_000, answered)).map(|one| one.start_ns / 1_000_000_000)
+        };
+        let mut slower = right;
+        (slower[3], slower[4]) = ([560, 0], [560, 0]);
+        assert_eq!(behind(slower), Some(3));
+        let mut refuses = right;
+        refuses[2] = [400, 84];
+        assert_eq!(behind(refuses), Some(2), "errors are no answers");
+        let without_latency = fell_behind(&ramp(1_000_000, right)).map(|one| one.start_ns);
+        assert_eq!(without_latency, Some(0), "26 of 180 that a latency of 1 ms does not explain");
+    }
 }

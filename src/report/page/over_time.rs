@@ -9,7 +9,7 @@ use super::{
 use crate::{
     output::{count, rate},
     record::{Cell, Estimate, Loop, by_column, mostly_late},
-    report::chart::{Axis, Curve, Plot, Scale, Series, Unit},
+    report::chart::{Axis, Curve, Plot, Point, Scale, Series, Unit},
 };
 use paceline_core::generator::Interval;
 
@@ -48,11 +48,19 @@ impl<'a> ServerOverTime<'a> {
         style: usize,
         of: impl Fn(&[&Interval]) -> Option<Estimate>,
     ) -> Series {
-        let points = self.intervals.iter().filter_map(|trials| {
-            let middle = trials.first()?.middle_seconds();
-            Some(point(middle, of(trials)?))
-        });
-        Series { name, index: style, points: points.collect() }
+        let mut points: Vec<Point> = Vec::new();
+        let mut after_gap = false;
+        for trials in &self.intervals {
+            let Some(first) = trials.first() else { continue };
+            match of(trials) {
+                Some(figure) => {
+                    points.push(Point { after_gap, ..point(first.middle_seconds(), figure) });
+                    after_gap = false;
+                }
+                None => after_gap = !points.is_empty(),
+            }
+        }
+        Series { name, index: style, points }
     }
 }
 
@@ -162,6 +170,8 @@ fn latency(all: &[ServerOverTime]) -> Figure {
         COLUMNS.map(|name| field(trials, name)).into()
     });
     let has_late = table.has_marks();
+    let is_broken =
+        series.iter().flat_map(|series: &Series| &series.points).any(|point| point.after_gap);
     let title = if what == "Latency" { what.to_owned() } else { format!("{what} latency") };
     Figure {
         title: format!("{title} over time"),
@@ -176,8 +186,9 @@ fn latency(all: &[ServerOverTime]) -> Figure {
         })),
         caption: format!(
             "A request belongs to the interval in which it was meant to start: by completions, the intervals of a stall \
-             would look fast. p99 takes 1 000 latencies in the interval. p50 and p99 are means of the trials', max is the longest of all.{}",
-            if has_late { NOT_DRAWN } else { "" }
+             would look fast. p99 takes 1 000 latencies in the interval. p50 and p99 are means of the trials', max is the longest of all.{}{}",
+            if is_broken { " A line is broken where an interval has no such latency." } else { "" },
+            if has_late { NOT_DRAWN } else { "" },
         ),
         table,
         ..Figure::default()

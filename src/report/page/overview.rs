@@ -9,11 +9,13 @@ use super::{
     parts::{Data, Table, name},
 };
 use crate::{
-    advice::{Advice, AtScale, Figure, MARGIN, Series, advise, caveat, is_discontinued},
+    advice::{
+        Advice, AtScale, Figure, MARGIN, Recommended, Series, advise, caveat, is_discontinued,
+    },
     output::{count, listed, long_ns_f64, rate},
     record::{Cell, Estimate, MOST_SERVER_BUSY, Metric, Run, SHORTEST_RANKED_NS, State},
     report::{
-        advice::busy,
+        advice::{busy, title},
         advice_in_brief,
         chart::small,
         floor_line,
@@ -158,34 +160,43 @@ fn table(advice: &Advice, title: String, (unit, at): (&str, &str)) -> Table {
     );
     let mut table = Table::new(title, &head).with_prose(&[5]);
     for at in &advice.scales {
-        table.rows.push(row(at));
+        table.rows.extend(rows(at));
     }
     table
 }
 
-fn row(at: &AtScale) -> Vec<Data> {
-    let scale = Data::of(count(at.scale));
-    let Some(take) = at.recommended.first() else {
+/// Returns the rows of a scale: one for each recommended model, with its own figures.
+fn rows(at: &AtScale) -> Vec<Vec<Data>> {
+    let scale = || Data::of(count(at.scale));
+    if at.recommended.is_empty() {
         let why = if at.throughput.is_empty() { "no figure" } else { "not ranked" };
         let best =
             at.throughput.iter().map(|figure| figure.estimate.value).fold(f64::NAN, f64::max);
         let best = if best.is_finite() { format!("up to {}", rate(best)) } else { String::new() };
-        return vec![scale, why.into(), best.into(), "".into(), "".into(), "".into()];
+        return vec![vec![scale(), why.into(), best.into(), "".into(), "".into(), "".into()]];
+    }
+    let row = |take: &Recommended| {
+        let of = |figures: &[Figure]| -> Option<Estimate> {
+            figures.iter().find(|figure| figure.series == take.series).map(|figure| figure.estimate)
+        };
+        let kept: Vec<String> =
+            at.keeping_up.iter().filter(|one| **one != take.series).map(series_label).collect();
+        let by: Vec<&str> = take.by.iter().map(|by| title(*by)).collect();
+        let what = if at.recommended.len() > 1 {
+            format!(", for {}", by.join(" and "))
+        } else {
+            String::new()
+        };
+        vec![
+            scale(),
+            Data::of(series_label(&take.series) + &what).class("l best"),
+            with_interval(of(&at.throughput), &rate),
+            with_interval(of(&at.p99), &nanoseconds),
+            with_interval(of(&at.memory), &bytes),
+            kept.join(", ").into(),
+        ]
     };
-    let of = |figures: &[Figure]| -> Option<Estimate> {
-        figures.iter().find(|figure| figure.series == take.series).map(|figure| figure.estimate)
-    };
-    let kept: Vec<String> =
-        at.keeping_up.iter().filter(|one| **one != take.series).map(series_label).collect();
-    let all = at.recommended.iter().map(|one| series_label(&one.series)).collect::<Vec<_>>();
-    vec![
-        scale,
-        Data::of(all.join(" or ")).class("l best"),
-        with_interval(of(&at.throughput), &rate),
-        with_interval(of(&at.p99), &nanoseconds),
-        with_interval(of(&at.memory), &bytes),
-        kept.join(", ").into(),
-    ]
+    at.recommended.iter().map(row).collect()
 }
 
 fn series_label(series: &Series) -> String {
