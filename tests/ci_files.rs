@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeSet,
     fs,
-    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Output},
 };
@@ -14,6 +13,7 @@ use paceline::{
 };
 use tempfile::TempDir;
 
+mod executable;
 mod release;
 mod sample_gate;
 
@@ -164,8 +164,7 @@ impl Runner {
         for (name, script) in programs {
             let path = runner.path(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, format!("#!/bin/sh\n{script}")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            executable::write(&path, &format!("#!/bin/sh\n{script}"));
         }
         runner
     }

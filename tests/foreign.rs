@@ -1,12 +1,12 @@
 //! Whatever a model out of process does wrong costs its own cells, says why, and leaves nothing behind.
 #![allow(clippy::cast_possible_wrap, reason = "process ids are small")]
 
+mod executable;
 mod program;
 mod server;
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -61,8 +61,7 @@ impl Run {
 
 fn fake(folder: &Path, text: &str) -> PathBuf {
     let path = folder.join("fake");
-    fs::write(&path, format!("{HELLO}{text}\nread -r last\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    executable::write(&path, &format!("{HELLO}{text}\nread -r last\n"));
     path
 }
 

@@ -3,6 +3,7 @@
 
 #[path = "gate/faults.rs"]
 mod faults;
+mod executable;
 mod program;
 #[path = "gate/selftest.rs"]
 mod selftest;

@@ -1,5 +1,6 @@
 //! The gate's two sides, from what a user types to built programs: with real git and cargo, on tiny projects.
 
+mod executable;
 #[path = "gate_build/at_once.rs"]
 mod at_once;
 #[path = "gate_build/dependencies.rs"]
@@ -144,8 +145,7 @@ fn again(test: &str, folder: &Path) -> Command {
 
 /// Writes a script that can be executed.
 fn script(path: &Path, text: &str) {
-    fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    executable::write(path, &format!("#!/bin/sh\n{text}\n"));
 }
 
 /// The path of a program that is installed.

@@ -2,14 +2,13 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use paceline::record::{Overall, State, Verdict, read_gate_trials};
 
 use super::{
-    GROSS, gated, halves,
+    GROSS, executable, gated, halves,
     program::{PACELINE, folder, is_installed},
     record,
 };
@@ -161,8 +160,7 @@ fn storm(place: &Path, line: &str) -> Option<PathBuf> {
         return None;
     }
     let path = place.join(format!("storm-{line}"));
-    fs::write(&path, STORM.replace("PACELINE", PACELINE) + "# " + line).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    executable::write(&path, &(STORM.replace("PACELINE", PACELINE) + "# " + line));
     Some(path)
 }
 

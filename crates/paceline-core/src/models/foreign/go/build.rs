@@ -211,9 +211,18 @@ impl Drop for BuildFolder {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{ffi::OsString, os::unix::fs::PermissionsExt};
 
     use super::*;
+
+    /// Writes a tool chain by another process: a child of another test that inherited the open file would make it busy.
+    fn fake(folder: &Path, text: &str) -> OsString {
+        let path = folder.join("go");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 755 \"$0\""]);
+        assert!(shell.arg(&path).arg(text).status().unwrap().success());
+        path.into_os_string()
+    }
 
     #[test]
     fn a_version_is_read_wherever_it_stands() {
@@ -261,26 +270,19 @@ mod tests {
     #[test]
     fn the_interpreter_is_a_module_of_the_tool_chains_version() {
         let folder = tempfile::tempdir().unwrap();
-        let go = folder.path().join("go");
-        let text = "#!/bin/sh\n\
-                    if [ $1 = version ]; then echo go version go1.27.3 linux/amd64; else cp go.mod $3; fi\n";
-        fs::write(&go, text).unwrap();
-        fs::set_permissions(&go, fs::Permissions::from_mode(0o755)).unwrap();
+        let text =
+            "if [ $1 = version ]; then echo go version go1.27.3 linux/amd64; else cp go.mod $3; fi";
+        let go = fake(folder.path(), text);
         let cache = CacheFolder { folder: folder.path().join("own"), holds_gos: false };
         let build = BuildFolder::create(&cache.folder, "built").unwrap();
-        let kept = build.build(go.as_os_str(), &cache, "built").unwrap();
+        let kept = build.build(&go, &cache, "built").unwrap();
         assert!(fs::read_to_string(kept).unwrap().contains("\ngo 1.27\n"));
     }
 
     #[test]
     fn a_tool_chain_that_hangs_or_is_too_old_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        let fake = |text: &str| {
-            let path = folder.path().join("go");
-            fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-            path.into_os_string()
-        };
+        let fake = |text: &str| fake(folder.path(), text);
         let error = version(&fake("echo go version go1.18.1 linux/amd64")).unwrap_err();
         assert!(error.to_string().contains("1.18 is too old: install"), "{error}");
         let error = version(&fake("echo '# heading' >&2; echo broken >&2; exit 1")).unwrap_err();
