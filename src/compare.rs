@@ -7,7 +7,7 @@ mod overall;
 mod records;
 mod shifts;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verdict;
 
 pub use agreement::{Agreement, Disjoint, DisjointPair, WorkloadAgreement, agreement};

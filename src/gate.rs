@@ -15,6 +15,7 @@ pub mod selftest;
 pub mod source;
 mod staging;
 pub mod starter;
+mod standing;
 mod subject;
 mod trial;
 

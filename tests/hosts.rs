@@ -87,7 +87,12 @@ fn fails(output: &Output, code: i32, words: &[&str]) {
 
 /// Collects, and returns the cells of the record.
 fn collected(folder: &Path) -> Vec<Cell> {
-    let output = paceline(folder, &[], &["collect", "plan"]).output().unwrap();
+    collected_with(folder, &[])
+}
+
+/// Collects with `more` options, and returns the cells of the record.
+fn collected_with(folder: &Path, more: &[&str]) -> Vec<Cell> {
+    let output = paceline(folder, &[], &[&["collect", "plan"], more].concat()).output().unwrap();
     // On a busy machine a load may be invalid, which is 3.
     assert!([Some(0), Some(3)].contains(&output.status.code()), "{}", said(&output));
     let record = record_in(folder);

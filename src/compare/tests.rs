@@ -171,6 +171,17 @@ fn the_null_arm_fires_by_the_same_rule_in_either_direction() {
 }
 
 #[test]
+fn the_test_of_a_void_cell_eases_none_of_the_others() {
+    let (one, far, quiet) = (around(0.07, 0.3, 60), around(0.5, 0.05, 60), around(0.0, 0.05, 60));
+    let of = |null: &[f64]| {
+        let samples = [vec![sample(&one, &quiet)], vec![sample(&far, null); 9]].concat();
+        judge(&samples, 0.05)[0].verdict
+    };
+    assert_eq!(of(&quiet), Some(Verdict::Regressed), "among nine discoveries");
+    assert_ne!(of(&far), Some(Verdict::Regressed), "among nine void cells");
+}
+
+#[test]
 fn a_null_arm_that_fires_voids_its_cell_and_no_regression_of_another() {
     let (slower, quiet, odd) =
         (around(0.2, 0.05, 40), around(0.0, 0.05, 40), around(0.06, 0.05, 40));
@@ -251,7 +262,7 @@ proptest! {
     }
 }
 
-pub(super) fn gated(name: &str, verdict: Option<Verdict>, share: f64) -> GateCell {
+pub(crate) fn gated(name: &str, verdict: Option<Verdict>, share: f64) -> GateCell {
     let change =
         Change { share, lower: share - 0.02, upper: share + 0.02, p_slower: 0.5, p_faster: 0.5 };
     GateCell {

@@ -77,11 +77,17 @@ pub fn judge_against(samples: &[Sample], rate: f64, part: f64) -> Vec<Judged> {
         samples.iter().map(|sample| Tested::of(sample.log_ratios, sample, part)).collect();
     let nulls: Vec<Tested> =
         samples.iter().map(|sample| Tested::of(sample.null, sample, part)).collect();
-    let mut found = directions(&heads, rate);
+    let chances = |arms: &[Tested]| arms.iter().map(Tested::p).collect::<Vec<_>>();
+    let fired = directions(&nulls, &chances(&nulls), rate);
+    // The test of a void cell says nothing, so it eases none of the others: it counts, as one that rejects nothing.
+    let mut of_heads = chances(&heads);
+    for (chances, _) in of_heads.iter_mut().zip(&fired).filter(|(_, fired)| fired.is_some()) {
+        *chances = [1.0; 2];
+    }
+    let mut found = directions(&heads, &of_heads, rate);
     for (found, sample) in found.iter_mut().zip(samples) {
         *found = found.filter(|direction| is_so_of_the_copy(sample, *direction));
     }
-    let fired = directions(&nulls, rate);
     let each = samples.iter().zip(heads.iter().zip(&nulls)).zip(found.into_iter().zip(fired));
     each.map(|((sample, (head, null)), (direction, fired))| {
         let judged = judged(sample, head, direction, (rate, samples.len()));
@@ -170,10 +176,9 @@ impl Tested {
     }
 }
 
-/// Returns regressed or improved for rejected cells that changed by their margin.
-fn directions(arms: &[Tested], rate: f64) -> Vec<Option<Verdict>> {
-    let chances: Vec<f64> = arms.iter().flat_map(Tested::p).collect();
-    let found = discoveries(&chances, rate);
+/// Returns regressed or improved for cells that are rejected by `chances`, their p-values, and changed by their margin.
+fn directions(arms: &[Tested], chances: &[[f64; 2]], rate: f64) -> Vec<Option<Verdict>> {
+    let found = discoveries(chances.as_flattened(), rate);
     let each = arms.iter().zip(found.chunks_exact(2));
     each.map(|(Tested { mean, margin, .. }, found)| {
         let mean = (*mean)?.mean;

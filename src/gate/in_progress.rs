@@ -8,6 +8,7 @@ use super::{
     counts::{Counter, counted},
     margins::Margins,
     pace,
+    standing::standing,
     trial::{BASE, COPY, HEAD},
 };
 use crate::{
@@ -70,7 +71,12 @@ impl GateInProgress<'_, '_> {
         }
         self.trials(&again)?;
         self.cells.iter_mut().for_each(CellInProgress::settle);
-        Ok(self.judged())
+        let is_again =
+            |name: &str| self.cells.iter().any(|cell| cell.name == name && cell.is_again());
+        // What was found in undisturbed trials stands: other trials than its own say nothing of it.
+        Ok(standing(&cells, self.judged(), |was, _| {
+            !is_again(&was.cell) || (was.verdict == Some(Verdict::Regressed) && !was.null_fired)
+        }))
     }
 
     /// Measures all cells and, with two looks, the open ones a second time.
@@ -100,7 +106,10 @@ impl GateInProgress<'_, '_> {
         };
         let again = self.topped_up(&open);
         self.trials(&again)?;
-        Ok(self.judged())
+        // A test that rejects at its first look has rejected (Pocock).
+        Ok(standing(&cells, self.judged(), |was, is| {
+            was.verdict == Some(Verdict::Regressed) && !is.null_fired
+        }))
     }
 
     pub(super) fn left(&self) -> Duration {
@@ -213,12 +222,15 @@ impl GateInProgress<'_, '_> {
     }
 
     /// Returns the trials for void cells alone, in what is left of the budget: once, and as many as they had. Empty if
-    /// there is no void cell, or no time for a verdict.
+    /// there is no void cell, or no time for half of those: with far fewer, no null arm would fire again.
     fn once_more(&self, is_void: &dyn Fn(&CellInProgress<'_>) -> bool) -> Vec<u32> {
         let left = self.left().mul_f64(PLANNED);
         let wishes = self.wishes(|cell| if is_void(cell) { cell.trials.len() as u32 } else { 0 });
         let none = wishes.iter().all(|(had, _)| *had == 0);
-        if none || left.is_zero() || interrupted() { vec![] } else { pace::trials(&wishes, left) }
+        if none || left.is_zero() || interrupted() {
+            return vec![];
+        }
+        pace::trials_again(&wishes, left)
     }
 
     /// Runs the wanted trials of each cell. Each pass shuffles the order again.

@@ -156,6 +156,14 @@ pub(super) fn trials(cells: &[(u32, Duration)], left: Duration) -> Vec<u32> {
     at(most).map(|(trials, _)| trials).collect()
 }
 
+/// Returns the trials of cells that are measured again; each item is the trials that a cell had and the cost of one. Empty if
+/// one would get under half of them: its null arm, which fired, would hardly fire with far fewer.
+pub(super) fn trials_again(cells: &[(u32, Duration)], left: Duration) -> Vec<u32> {
+    let found = trials(cells, left);
+    let is_enough = cells.iter().zip(&found).all(|((had, _), trials)| *trials * 2 >= *had);
+    if is_enough { found } else { vec![] }
+}
+
 /// Returns how a metric ends whose trials have no ratio, by the number of figures of base and head. If one side has
 /// figures, the loss of the other's must not pass unseen.
 pub(super) fn without_figures(metric: Metric, [base, head]: [usize; 2]) -> (State, Option<String>) {
@@ -188,6 +196,14 @@ mod tests {
         assert_eq!(trials(&cells, Duration::from_secs(15)), [40, 40, 90]);
         assert_eq!(trials(&cells, Duration::from_secs(5)), [20, 20, 20]);
         assert!(trials(&cells, Duration::from_secs(1)).is_empty());
+    }
+
+    #[test]
+    fn a_cell_is_measured_again_with_half_of_its_trials_or_not_at_all() {
+        let cells = [(0, 100 * MS), (80, 100 * MS)];
+        assert_eq!(trials_again(&cells, Duration::from_mins(1)), [0, 80]);
+        assert_eq!(trials_again(&cells, Duration::from_secs(4)), [0, 40]);
+        assert!(trials_again(&cells, Duration::from_millis(3900)).is_empty());
     }
 
     #[test]
