@@ -173,6 +173,19 @@ fn suite_command(cell: &Cell, numbers: [usize; 3], servers: &Addresses) -> Resul
     Ok(command)
 }
 
+/// Returns the command that runs the suite's side of a cell, or the plain side.
+fn command_of(
+    cell: &Cell,
+    suite: bool,
+    numbers: [usize; 3],
+    (built, servers): (&BTreeMap<&str, Plain>, &Addresses),
+) -> Result<Command, String> {
+    if suite {
+        return suite_command(cell, numbers, servers);
+    }
+    Ok(built[cell.program].command(cell, numbers, servers))
+}
+
 fn suite_side(cell: &Cell, program: &Program, servers: &Addresses) -> Result<Side, String> {
     let jobs = cell.work.jobs_on(cell.model);
     let entry = models::find(cell.model)?;

@@ -91,7 +91,7 @@ pub fn series(records: &[Record], gates: &[Gate]) -> Vec<Series> {
     for record in records {
         let run = &record.run;
         // Errors have no latency, so that a server with more of them looks faster.
-        let counts = |cell: &&Cell| cell.refused_share().is_none();
+        let counts = |cell: &&Cell| cell.notable_error_share().is_none();
         for cell in record.cells.iter().filter(|cell| cell.state == State::Ok).filter(counts) {
             // Two workloads may have the same name.
             let defined = run.workloads.iter().find(|defined| defined.name == cell.workload);

@@ -6,8 +6,9 @@ use paceline_core::job::Addresses;
 
 use crate::{
     cells::Cell,
+    command_of,
     plain::{Plain, output_of},
-    suite_command, workers,
+    workers,
 };
 
 /// The CPU time between two samples, in nanoseconds. A period: a rate may be lowered by the kernel.
@@ -39,11 +40,7 @@ pub(crate) fn symbols(
         let per_sample = PERIOD_NS as f64 / (jobs * (cell.work.batches + 1) * pairs) as f64;
         let mut found: BTreeMap<String, [f64; 2]> = BTreeMap::new();
         for side in (0..pairs).flat_map(|_| [0, 1]) {
-            let child = if side == 1 {
-                suite_command(cell, numbers, servers)?
-            } else {
-                built[cell.program].command(cell, numbers, servers)
-            };
+            let child = command_of(cell, side == 1, numbers, (built, servers))?;
             let mut record = Command::new("perf");
             record.args([
                 "record",

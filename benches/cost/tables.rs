@@ -7,9 +7,8 @@ use paceline_core::job::Addresses;
 use crate::{
     Side,
     cells::Cell,
-    median,
+    command_of, median,
     plain::{Plain, output_of},
-    suite_command,
 };
 
 /// Prints the time and memory of a million jobs: the medians of a few pairs.
@@ -47,11 +46,7 @@ pub(crate) fn callgrind(
     for cell in cells {
         let count = |suite: bool, batches| {
             let numbers = [1, JOBS, batches];
-            let child = if suite {
-                suite_command(cell, numbers, servers)?
-            } else {
-                built[cell.program].command(cell, numbers, servers)
-            };
+            let child = command_of(cell, suite, numbers, (built, servers))?;
             let mut command = Command::new("valgrind");
             command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--log-fd=1"]);
             command.arg(child.get_program()).args(child.get_args());

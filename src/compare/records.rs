@@ -287,11 +287,11 @@ fn unlike(
     if load(base) != load(head) {
         return Some("the loads differ".into());
     }
-    let refused = |side: &str, cell: &Cell| {
-        let share = fine_percent(cell.refused_share()?);
+    let errors = |side: &str, cell: &Cell| {
+        let share = fine_percent(cell.notable_error_share()?);
         Some(format!("{side}: {share} of its requests were errors, which have no latency"))
     };
-    let refused = [refused("base", base), refused("head", head)];
-    let refused: Vec<String> = refused.into_iter().flatten().collect();
-    (!refused.is_empty()).then(|| refused.join("; "))
+    let errors: Vec<String> =
+        [errors("base", base), errors("head", head)].into_iter().flatten().collect();
+    (!errors.is_empty()).then(|| errors.join("; "))
 }

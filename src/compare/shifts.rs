@@ -40,7 +40,8 @@ pub enum Basis {
 pub(super) fn shifts(base: &Cell, head: &Cell) -> Vec<Shift> {
     let shift = |metric: Metric| {
         let (one, other) = metric.of(base).zip(metric.of(head))?;
-        // A search climbs stairs of 8 %, and its trials are of one of them: their interval is that of the noise there.
+        // A search for the knee ends on one of several steps that are 8 % apart, and all its trials are at that step. Their
+        // interval says nothing of which step another search would end on.
         if base.is_at_knee() || head.is_at_knee() {
             return Some(of_figures(metric, one.value, other.value));
         }

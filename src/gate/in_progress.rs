@@ -73,7 +73,7 @@ impl GateInProgress<'_, '_> {
         self.cells.iter_mut().for_each(CellInProgress::settle);
         let is_again =
             |name: &str| self.cells.iter().any(|cell| cell.name == name && cell.is_again());
-        // What was found in undisturbed trials stands: other trials than its own say nothing of it.
+        // A verdict from undisturbed trials stands: measuring other cells again cannot change it.
         Ok(standing(&cells, self.judged(), |was, _| {
             !is_again(&was.cell) || (was.verdict == Some(Verdict::Regressed) && !was.null_fired)
         }))

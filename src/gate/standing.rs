@@ -1,4 +1,4 @@
-//! What was found at one look and stands at the next.
+//! Which verdicts of one look the next does not take back.
 
 use crate::record::{GateCell, State};
 

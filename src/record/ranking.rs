@@ -99,7 +99,7 @@ impl Cell {
 
     /// Returns the share of its requests that were errors, if it is so large that its figures do not compare with others. At
     /// a knee, a server keeps its rate with as many errors as were allowed.
-    pub fn refused_share(&self) -> Option<f64> {
+    pub fn notable_error_share(&self) -> Option<f64> {
         /// A tenth of what lies beyond the 99th percentile.
         const MOST: f64 = 0.001;
         let share = self.load.as_ref()?.error_share()?;

@@ -49,19 +49,26 @@ pub(super) fn point(x: f64, of: Estimate) -> Point {
     Point { x, y: of.value, lower, upper, after_gap: false }
 }
 
+/// Returns the points of a line, which is broken where there is no figure.
+pub(super) fn points(figures: impl Iterator<Item = (f64, Option<Estimate>)>) -> Vec<Point> {
+    let mut points = Vec::new();
+    let mut after_gap = false;
+    for (x, figure) in figures {
+        match figure {
+            Some(figure) => {
+                points.push(Point { after_gap, ..point(x, figure) });
+                after_gap = false;
+            }
+            None => after_gap = !points.is_empty(),
+        }
+    }
+    points
+}
+
 fn over_scale(lines: &[&Line], of: impl Fn(&Cell) -> Option<Estimate>) -> Vec<Series> {
     let series = |line: &&Line| {
-        let mut points = Vec::new();
-        let mut after_gap = false;
-        for cell in &line.cells {
-            match of(cell).filter(|_| cell.state == State::Ok) {
-                Some(estimate) => {
-                    points.push(Point { after_gap, ..point(cell.scale as f64, estimate) });
-                    after_gap = false;
-                }
-                None => after_gap = !points.is_empty(),
-            }
-        }
+        let figure = |cell: &&Cell| of(cell).filter(|_| cell.state == State::Ok);
+        let points = points(line.cells.iter().map(|cell| (cell.scale as f64, figure(cell))));
         Series { name: line.name.clone(), index: line.style, points }
     };
     lines.iter().map(series).filter(|series| !series.points.is_empty()).collect()

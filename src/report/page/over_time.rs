@@ -1,7 +1,7 @@
 //! Servers under load over time: offered and answered rates, and latencies, of each interval.
 
 use super::{
-    charts::{axis, point},
+    charts::{axis, points},
     lines::Line,
     load::{NOT_DRAWN, marked},
     parts::{Data, Figure, Picture, Table},
@@ -9,7 +9,7 @@ use super::{
 use crate::{
     output::{count, rate},
     record::{Cell, Estimate, Loop, by_column, mostly_late},
-    report::chart::{Axis, Curve, Plot, Point, Scale, Series, Unit},
+    report::chart::{Axis, Curve, Plot, Scale, Series, Unit},
 };
 use paceline_core::generator::Interval;
 
@@ -48,19 +48,11 @@ impl<'a> ServerOverTime<'a> {
         style: usize,
         of: impl Fn(&[&Interval]) -> Option<Estimate>,
     ) -> Series {
-        let mut points: Vec<Point> = Vec::new();
-        let mut after_gap = false;
-        for trials in &self.intervals {
-            let Some(first) = trials.first() else { continue };
-            match of(trials) {
-                Some(figure) => {
-                    points.push(Point { after_gap, ..point(first.middle_seconds(), figure) });
-                    after_gap = false;
-                }
-                None => after_gap = !points.is_empty(),
-            }
-        }
-        Series { name, index: style, points }
+        let figures = self
+            .intervals
+            .iter()
+            .filter_map(|trials| Some((trials.first()?.middle_seconds(), of(trials))));
+        Series { name, index: style, points: points(figures) }
     }
 }
 

@@ -33,7 +33,7 @@ const BUILD_CHECKS: u32 = 30_000;
 /// Returns an error of kind `NotFound` if there is no such tool chain, and other errors if it is too old, cannot build,
 /// or no folder is writable.
 pub(super) fn built(go: &OsStr) -> io::Result<PathBuf> {
-    let version = version(go)?;
+    let (version, minor) = version(go)?;
     let name = format!("go-{}", key(SOURCE, &version, &settings(&tool(go))));
     let caches = cache_folders();
     let mut kept = caches.iter().filter(|cache| is_ours(&cache.folder));
@@ -43,15 +43,15 @@ pub(super) fn built(go: &OsStr) -> io::Result<PathBuf> {
     let mut why = io::Error::other("no folder for caches is known");
     for cache in caches {
         match BuildFolder::create(&cache.folder, &name) {
-            Ok(folder) => return folder.build(go, &cache, &name),
+            Ok(folder) => return folder.build(go, minor, &cache, &name),
             Err(error) => why = error,
         }
     }
     Err(io::Error::other(format!("its program cannot be kept, set XDG_CACHE_HOME: {why}")))
 }
 
-/// Returns the version that the tool chain reports: `go version go1.19.8 linux/amd64`.
-fn version(go: &OsStr) -> io::Result<String> {
+/// Returns the version that the tool chain reports, `go version go1.19.8 linux/amd64`, and its minor version.
+fn version(go: &OsStr) -> io::Result<(String, u32)> {
     let output = run_to_end(tool(go).arg("version"), VERSION_CHECKS)?;
     let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     match minor(&version) {
@@ -59,7 +59,7 @@ fn version(go: &OsStr) -> io::Result<String> {
         Some(minor) if minor < OLDEST => Err(io::Error::other(format!(
             "version 1.{minor} is too old: install Go 1.{OLDEST} or newer"
         ))),
-        Some(_) => Ok(version),
+        Some(minor) => Ok((version, minor)),
         None => Err(io::Error::other(format!("it says {version:?}, which is no version of Go"))),
     }
 }
@@ -177,12 +177,17 @@ impl BuildFolder {
         Ok(BuildFolder(own))
     }
 
-    /// Builds the interpreter, and moves it into the cache in one step.
-    fn build(&self, go: &OsStr, cache: &CacheFolder, name: &str) -> io::Result<PathBuf> {
+    /// Builds the interpreter by version 1.`minor` of Go, and moves it into the cache in one step.
+    fn build(
+        &self,
+        go: &OsStr,
+        minor: u32,
+        cache: &CacheFolder,
+        name: &str,
+    ) -> io::Result<PathBuf> {
         let program = self.0.join("interpreter");
         fs::write(self.0.join("interpreter.go"), SOURCE)?;
         // A module of this version, because without one the runtime behaves as that of Go 1.16 did.
-        let minor = minor(&version(go)?).unwrap_or(OLDEST);
         fs::write(self.0.join("go.mod"), format!("module interpreter\n\ngo 1.{minor}\n"))?;
         let mut command = tool(go);
         command.current_dir(&self.0).env("GOPATH", self.0.join("path"));
@@ -275,7 +280,8 @@ mod tests {
         let go = fake(folder.path(), text);
         let cache = CacheFolder { folder: folder.path().join("own"), holds_gos: false };
         let build = BuildFolder::create(&cache.folder, "built").unwrap();
-        let kept = build.build(&go, &cache, "built").unwrap();
+        let (_, minor) = version(&go).unwrap();
+        let kept = build.build(&go, minor, &cache, "built").unwrap();
         assert!(fs::read_to_string(kept).unwrap().contains("\ngo 1.27\n"));
     }
 
